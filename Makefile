@@ -1,0 +1,50 @@
+# One command each: `make run` starts callwright, `make test` tests it, `make check` reads it. All set-up is done here.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix bench lock clean
+
+help: ## these lines
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/run.stamp ## start callwright with its built-in carrier (settings: CALLWRIGHT_* or callwright.toml)
+	@exec $(BIN)/callwright run $(ARGS)
+
+test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(VENV)/dev.stamp ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(VENV)/dev.stamp ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp ## measure; prints a table and writes bench/results/
+	$(BIN)/python -m bench $(ARGS)
+
+lock: ## write the hash-pinned requirement locks anew (needs uv)
+	scripts/lock
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/pip:
+	@scripts/make-venv "$(PYTHON)" "$(VENV)"
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/pip
+	@test -e $(VENV)/dev.stamp || scripts/install-locked $(BIN) requirements.lock
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/pip
+	@scripts/install-locked $(BIN) requirements-dev.lock
+	@touch $@
+
+$(VENV)/peers.stamp: scripts/install-peers | $(BIN)/pip
+	@scripts/install-peers
+	@touch $@

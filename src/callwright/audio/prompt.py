@@ -1,0 +1,15 @@
+"""A prompt: something that can be heard, decoded and encoded once, shared by every call that plays it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Raw encoded audio on disk, one file per codec, each a whole number of 20 ms frames, never changed once written."""
+
+    key: str
+    "content key: two prompts with one key sound the same"
+    duration_seconds: float
+    paths: Mapping[str, str]
+    "RTP encoding name (PCMU, PCMA) → file of payload bytes, 160 to a 20 ms frame"
