@@ -21,11 +21,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TOP = 7
 PURE_FLOORS = 2
-IMPURE_MODULES = {
-    "asyncio", "concurrent", "ctypes", "http", "httpx", "logging", "multiprocessing", "os", "pathlib", "queue", "random",
-    "secrets", "select", "selectors", "signal", "socket", "ssl", "subprocess", "sqlalchemy", "tempfile", "threading",
-    "time", "urllib.request",
-}  # fmt: skip
+IMPURE_MODULES = set(
+    "asyncio concurrent ctypes http httpx logging multiprocessing os pathlib queue random secrets select selectors signal "
+    "socket ssl subprocess sqlalchemy tempfile threading time urllib.request".split()
+)
 EGRESS_ONLY = {"httpx", "httpcore", "http", "aiohttp", "requests", "urllib3"}
 MAY_SPEAK_HTTP_OUT = {"egress", "cli"}  # the command line is a client of callwright's own API
 # Neighbours that know each other on purpose, each with its reason.
@@ -115,5 +114,5 @@ def test_a_broken_rule_is_seen(module: str, source: str, complaint: str) -> None
 
 
 def test_what_is_allowed_is_not_complained_of() -> None:
-    source = "import callwright.sip.parse\nfrom callwright.errors import SdpError\nimport asyncio\nfrom http import HTTPStatus"
+    source = "import callwright.sip.parse\nfrom callwright.errors import SdpError\nimport asyncio\nimport http"
     assert violations("callwright.telephony.agent", source, is_package=False) == []

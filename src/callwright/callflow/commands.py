@@ -25,7 +25,7 @@ class PrepareFile:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Call somebody; answered by Ringing (or not) and then Answered or NotAnswered. Intent is durable before it acts."""
+    """Call somebody; answered by Ringing (or not), then Answered or NotAnswered. Intent is durable first."""
 
     leg_id: str
     source: str
