@@ -1,0 +1,119 @@
+"""Trunks: who carries our calls, which one takes a call, and at which addresses it is found.
+
+A host name is resolved off the loop and within a bounded time; what was found is good for a while, and an old answer is
+better than none when the name server is away (RFC 8767). SRV and NAPTR (RFC 3263) are not looked up: a trunk is a host
+and a port.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from callwright.errors import TelephonyError
+from callwright.telemetry.clock import Clock
+
+RESOLVED_FOR_SECONDS = 60.0
+RESOLVE_LIMIT_SECONDS = 4.0
+
+Address = tuple[str, int]
+"""IP address and UDP port."""
+
+
+class CallerIdFormat(StrEnum):
+    """How a trunk wants to read numbers."""
+
+    PLUS_E164 = "+E.164"
+    E164 = "E.164"
+    "without the plus"
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """One SIP trunk, as it was configured."""
+
+    name: str
+    host: str
+    "IP address or host name"
+    port: int = 5060
+    username: str = ""
+    "for digest challenges (RFC 7616); empty: the trunk knows us by our address"
+    password: str = field(default="", repr=False)
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    "RTP encoding names, the preferred one first"
+    number_format: CallerIdFormat = CallerIdFormat.PLUS_E164
+    from_domain: str = ""
+    "host part of our From address; empty: our own address"
+    sources: tuple[str, ...] = ()
+    "IP addresses besides its own that the trunk sends requests from"
+    built_in: bool = False
+    "the built-in carrier: it alone is told the session id"
+
+    def number(self, e164: str) -> str:
+        """An E.164 number with `+`, as this trunk writes it."""
+        return e164 if self.number_format is CallerIdFormat.PLUS_E164 else e164.removeprefix("+")
+
+
+def choose_trunk(trunks: Sequence[Trunk], destination: str) -> Trunk:
+    """The trunk that takes a call to `destination`: the first one. TelephonyError when there is none."""
+    if not trunks:
+        raise TelephonyError(f"no trunk takes calls to {destination}: none is configured (--trunk, CALLWRIGHT_TRUNK)")
+    return trunks[0]
+
+
+class Resolver:
+    """Finds trunks' addresses, for one family of sockets, and remembers them for a while."""
+
+    def __init__(self, family: socket.AddressFamily, clock: Clock) -> None:
+        self._family = family
+        self._clock = clock
+        self._known: dict[tuple[str, int], tuple[float, tuple[Address, ...]]] = {}
+
+    async def resolve(self, trunk: Trunk) -> tuple[Address, ...]:
+        """Every address of a trunk, the one to try first in front. TelephonyError when there is none in time."""
+        key = (trunk.host, trunk.port)
+        known = self._known.get(key)
+        if known is not None and self._clock() < known[0] + RESOLVED_FOR_SECONDS:
+            return known[1]
+        try:
+            found = await self._look_up(trunk)
+        except TelephonyError:
+            if known is None:
+                raise
+            return known[1]
+        self._known[key] = (self._clock(), found)
+        return found
+
+    def known_hosts(self) -> set[str]:
+        """The IP addresses of all trunks resolved so far."""
+        return {host for _, addresses in self._known.values() for host, _ in addresses}
+
+    async def _look_up(self, trunk: Trunk) -> tuple[Address, ...]:
+        literal = ip_literal(trunk.host)
+        if literal is not None:
+            if (literal.version == 6) != (self._family is socket.AF_INET6):
+                raise TelephonyError(f"trunk {trunk.name}: {trunk.host} cannot be reached from our kind of SIP address")
+            return ((str(literal), trunk.port),)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(RESOLVE_LIMIT_SECONDS):
+                infos = await loop.getaddrinfo(trunk.host, trunk.port, family=self._family, type=socket.SOCK_DGRAM)
+        except TimeoutError:
+            text = f"trunk {trunk.name}: the name {trunk.host} was not resolved within {RESOLVE_LIMIT_SECONDS:g} s"
+            raise TelephonyError(text) from None
+        except OSError as error:
+            text = f"trunk {trunk.name}: the name {trunk.host} is not resolved: {error.strerror or error}"
+            raise TelephonyError(text) from error
+        except UnicodeError as error:
+            raise TelephonyError(f"trunk {trunk.name}: {trunk.host!r} is not a host name") from error
+        return tuple(dict.fromkeys((str(info[4][0]), int(info[4][1])) for info in infos))
+
+
+def ip_literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """`host` as an IP address, brackets taken off; None when it is a name."""
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None

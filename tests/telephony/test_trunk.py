@@ -1,0 +1,62 @@
+import socket
+
+import pytest
+
+from callwright.errors import TelephonyError
+from callwright.telephony.trunk import CallerIdFormat, Resolver, Trunk, choose_trunk
+
+
+class TurnedByHand:
+    """A clock that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_first_trunk_takes_the_call() -> None:
+    first, second = Trunk("one", "192.0.2.1"), Trunk("two", "192.0.2.2")
+    assert choose_trunk([first, second], "+6512345678") is first
+
+
+def test_without_a_trunk_nobody_is_called() -> None:
+    with pytest.raises(TelephonyError, match="--trunk"):
+        choose_trunk([], "+6512345678")
+
+
+def test_a_trunk_writes_numbers_its_own_way() -> None:
+    assert Trunk("t", "192.0.2.1").number("+6512345678") == "+6512345678"
+    assert Trunk("t", "192.0.2.1", number_format=CallerIdFormat.E164).number("+6512345678") == "6512345678"
+
+
+def test_a_trunk_does_not_show_its_password() -> None:
+    assert "s3cret" not in repr(Trunk("t", "192.0.2.1", username="us", password="s3cret"))
+
+
+async def test_an_address_needs_no_name_server() -> None:
+    resolver = Resolver(socket.AF_INET, TurnedByHand())
+    assert await resolver.resolve(Trunk("t", "192.0.2.1", 5080)) == (("192.0.2.1", 5080),)
+    assert resolver.known_hosts() == {"192.0.2.1"}
+
+
+async def test_an_ipv6_address_loses_its_brackets() -> None:
+    resolver = Resolver(socket.AF_INET6, TurnedByHand())
+    assert await resolver.resolve(Trunk("t", "[2001:db8::1]", 5080)) == (("2001:db8::1", 5080),)
+
+
+async def test_an_address_of_the_other_family_is_refused() -> None:
+    with pytest.raises(TelephonyError, match="cannot be reached"):
+        await Resolver(socket.AF_INET, TurnedByHand()).resolve(Trunk("t", "2001:db8::1"))
+
+
+async def test_localhost_is_resolved() -> None:
+    found = await Resolver(socket.AF_INET, TurnedByHand()).resolve(Trunk("t", "localhost", 5080))
+    assert ("127.0.0.1", 5080) in found
+
+
+async def test_a_name_that_does_not_exist_is_named_in_the_error() -> None:
+    # "invalid" never resolves (RFC 6761 §6.4); a label over 63 characters does not even leave this machine.
+    with pytest.raises(TelephonyError, match="is not"):
+        await Resolver(socket.AF_INET, TurnedByHand()).resolve(Trunk("t", "x" * 64 + ".invalid"))
