@@ -1,0 +1,551 @@
+"""Everything an operator can set, where it comes from, and what a wrong value is answered with.
+
+One table, `SETTINGS`, is the origin of flags, environment variables, keys of `callwright.toml`, help texts and the
+reference page: the setting `rtp_ports` is the flag `--rtp-ports`, the variable `CALLWRIGHT_RTP_PORTS` and the key
+`rtp_ports`. A flag wins over the environment, the environment over the file, the file over the default. Unknown keys
+and unknown `CALLWRIGHT_` variables are errors: a misspelt limit must not silently be no limit. The tables
+`[trunks.NAME]` and `[subaccounts.NAME]` exist in the file only.
+
+This module reads no file and no environment; both are handed in.
+"""
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from callwright.errors import SettingsError
+
+DEFAULT_CONFIG = "callwright.toml"
+VARIABLE_PREFIX = "CALLWRIGHT_"
+ANY = "*"
+"In `caller_ids` and `destinations`: no restriction"
+CODECS = ("PCMU", "PCMA")
+SIP_PORT = 5060
+
+_SUB_ACCOUNT_ID = re.compile(r"[A-Za-z0-9\-._&]{3,50}")  # contract §1.1
+_TRUNK_NAME = re.compile(r"[A-Za-z0-9\-._]{1,50}")
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1
+
+
+# --- values --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """Text that must not be seen: printing it shows dots, only `reveal` gives it out."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        """The text itself; for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('••••')"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """Where to listen or to send; `str()` gives it as it is written, IPv6 in brackets."""
+
+    host: str
+    "address or name, without brackets"
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A carrier that takes our calls: `[trunks.NAME]`, or the setting `trunk`."""
+
+    name: str
+    address: HostPort
+    "from its `uri`; UDP"
+    username: str | None = None
+    password: Secret | None = None
+    codecs: tuple[str, ...] = CODECS
+    "RTP encoding names in the order offered"
+
+    @property
+    def uri(self) -> str:
+        """The SIP URI, such as sip:192.0.2.1:5060."""
+        return f"sip:{self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class SubAccount:
+    """What one customer may do and how lenient requests are read: `[subaccounts.NAME]`."""
+
+    name: str
+    caller_ids: tuple[str, ...]
+    "numbers that may be shown, E.164 with +; ('*',) any, () none"
+    destinations: tuple[str, ...]
+    "prefixes that may be called, with +; ('*',) any, () none"
+    capture_defaults: str = "guide"
+    "'guide' or 'oas': whose defaults sayAndCapture has (contract §13 row 2)"
+    strict_digit_timeout: bool = False
+    "refuse digitTimeout without overallTimeout with -1005 (contract §13 row 4)"
+    coerce_numbers: bool = False
+    "accept phone numbers written as JSON integers (contract §13 row 36)"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked; the field names are the keys of `SETTINGS`."""
+
+    http: HostPort
+    sip: HostPort
+    rtp_ports: range
+    data: str
+    api_key: Secret | None
+    trunk: HostPort | None
+    config: str
+    drain_seconds: float
+    ring_timeout_seconds: float
+    speech_workers: int
+    log_level: str
+    log_format: str
+    metrics: str
+    trunks: tuple[Trunk, ...]
+    "in the order of the file; the setting `trunk` stands alone when given"
+    sub_accounts: tuple[SubAccount, ...]
+    "those with a table of their own"
+    development: bool
+    "`callwright run`: what is not restricted is allowed"
+
+    def sub_account(self, name: str) -> SubAccount:
+        """The rules for a sub-account, with or without a table; without one a server allows nothing."""
+        for account in self.sub_accounts:
+            if account.name == name:
+                return account
+        unlisted = _unlisted(self.development)
+        return SubAccount(name, caller_ids=unlisted, destinations=unlisted)
+
+
+# --- reading one value: text in, value out, ValueError with words for people -----------------------------------------
+
+
+def _parse_host(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    labels = text.removesuffix(".").split(".")
+    numeric = labels[-1].isdigit()  # 1.2.3 and 999.1.1.1 are mistyped addresses, not names
+    if numeric or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"'{text}' is neither an IP address nor a host name")
+    return text
+
+
+def _parse_port(text: str, lowest: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and lowest <= int(text) <= 65535):
+        raise ValueError(f"port '{text}' is not a number from {lowest} to 65535")
+    return int(text)
+
+
+def _split_host_port(text: str) -> tuple[str, str | None]:
+    """`HOST`, `HOST:PORT`, `[IPv6]` or `[IPv6]:PORT` → host and port as written."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
+            raise ValueError(f"'{text}' is not an IPv6 address in brackets")
+        return host, rest[1:] if rest else None
+    if text.count(":") > 1:
+        raise ValueError("an IPv6 address is written in brackets")
+    host, colon, port = text.partition(":")
+    return host, port if colon else None
+
+
+def parse_listen_address(text: str) -> HostPort:
+    """`HOST:PORT` to listen on; port 0 lets the system choose one."""
+    host, port = _split_host_port(text)
+    if port is None:
+        raise ValueError("the port is missing")
+    if not host:
+        raise ValueError("the host is missing")
+    return HostPort(_parse_host(host), _parse_port(port, lowest=0))
+
+
+def parse_trunk_uri(text: str) -> HostPort:
+    """`sip:HOST[:PORT]` over UDP, port 5060 unless given (RFC 3261 §19.1.2)."""
+    scheme, colon, rest = text.partition(":")
+    if not colon or scheme.lower() != "sip":
+        raise ValueError(f"'{text}' does not begin with 'sip:'")
+    if "@" in rest:
+        raise ValueError("a trunk has no user part; username and password have keys of their own in [trunks.NAME]")
+    if ";" in rest or "?" in rest:
+        raise ValueError("parameters and headers are not supported; trunks are reached over UDP")
+    host, port = _split_host_port(rest)
+    if not host:
+        raise ValueError("the host is missing")
+    return HostPort(_parse_host(host), SIP_PORT if port is None else _parse_port(port, lowest=1))
+
+
+def parse_port_range(text: str) -> range:
+    """`A-B`, both included. RTP takes the even port of a pair, RTCP the odd one above (RFC 3550 §11)."""
+    first_text, dash, last_text = text.partition("-")
+    if not dash:
+        raise ValueError("it is not two ports with a dash between them")
+    first, last = (_parse_port(part.strip(), lowest=1024) for part in (first_text, last_text))
+    if first + first % 2 + 1 > last:
+        raise ValueError("it holds no pair of an even port and the odd one above it, and a call needs one")
+    return range(first, last + 1)
+
+
+def _parse_path(text: str) -> str:
+    if not text:
+        raise ValueError("it is empty")
+    if "\0" in text:
+        raise ValueError("a path holds no NUL character")
+    return text
+
+
+def _parse_api_key(text: str) -> Secret:
+    if not 16 <= len(text) <= 256 or not _BEARER_TOKEN.fullmatch(text):
+        raise ValueError("a key is 16 to 256 letters, digits or - . _ ~ + / (and = at its end)")
+    return Secret(text)
+
+
+def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            raise ValueError(f"'{text}' is not a number") from None
+        if not lowest <= seconds <= highest:  # also refuses nan
+            raise ValueError(f"{text} is not from {lowest:g} to {highest:g} seconds")
+        return seconds
+
+    return parse
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 9 and lowest <= int(text) <= highest):
+            raise ValueError(f"'{text}' is not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"'{text}' is none of {', '.join(choices)}{_did_you_mean(text.lower(), choices)}")
+        return text.lower()
+
+    return parse
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: what it is called, how it is read, what it means."""
+
+    key: str
+    "key in callwright.toml and field of Settings"
+    default: str | None
+    "as an operator would write it; None = not set"
+    parse: Callable[[str], object]
+    metavar: str
+    help: str
+    example: str
+    "a right value, shown when a wrong one is refused"
+    in_file: bool = True
+
+    @property
+    def flag(self) -> str:
+        """`--rtp-ports`"""
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """`CALLWRIGHT_RTP_PORTS`"""
+        return VARIABLE_PREFIX + self.key.upper()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "http", "127.0.0.1:8080", parse_listen_address, "HOST:PORT",
+        "where the HTTP API listens", "127.0.0.1:8080 or [::1]:8080",
+    ),
+    Setting(
+        "sip", "127.0.0.1:5060", parse_listen_address, "HOST:PORT",
+        "where SIP listens (UDP)", "127.0.0.1:5060 or [::1]:5060",
+    ),
+    Setting(
+        "rtp_ports", "16384-32767", parse_port_range, "A-B",
+        "UDP ports for RTP and RTCP; a call takes two", "16384-32767",
+    ),
+    Setting(
+        "data", "./callwright-data", _parse_path, "DIR",
+        "directory of the database, prompts and recordings of the built-in handset", "./callwright-data",
+    ),
+    Setting(
+        "api_key", None, _parse_api_key, "KEY",
+        "presets the development key of `callwright run`", "a-key-of-16-or-more-characters",
+    ),
+    Setting(
+        "trunk", None, parse_trunk_uri, "sip:HOST:PORT",
+        "send all calls to this trunk; the built-in carrier stays off", "sip:192.0.2.1:5060",
+    ),
+    Setting(
+        "config", DEFAULT_CONFIG, _parse_path, "FILE",
+        "the settings file; without this setting callwright.toml is read if it exists", "callwright.toml",
+        in_file=False,
+    ),
+    Setting(
+        "drain_seconds", "60", _seconds(0, 3600), "SECONDS",
+        "how long running calls may go on after SIGTERM", "60",
+    ),
+    Setting(
+        "ring_timeout_seconds", "60", _seconds(5, 180), "SECONDS",
+        "how long a phone rings before the call is given up as NO_ANSWER", "60",
+    ),
+    Setting(
+        "speech_workers", "2", _whole_number(1, 64), "N",
+        "processes that synthesize speech and decode audio files", "2",
+    ),
+    Setting(
+        "log_level", "info", _one_of("debug", "info", "warning", "error"), "LEVEL",
+        "least severe lines that are logged: debug, info, warning or error", "info",
+    ),
+    Setting(
+        "log_format", "text", _one_of("text", "json"), "FORMAT",
+        "text for people, json for one object a line", "text",
+    ),
+    Setting(
+        "metrics", "loopback", _one_of("loopback", "any", "off"), "WHO",
+        "who may read GET /metrics: loopback (direct requests from this machine), any or off", "loopback",
+    ),
+)  # fmt: skip
+"""Every setting that is one value."""
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+def config_file(environ: Mapping[str, str], flags: Mapping[str, str | None]) -> str | None:
+    """The settings file somebody named; None when nobody did (then `DEFAULT_CONFIG` is read if it exists)."""
+    return flags.get("config") or environ.get(_BY_KEY["config"].variable) or None
+
+
+def load(
+    toml_text: str | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, str | None],
+    *,
+    development: bool = False,
+) -> Settings:
+    """Settings from a file's text, the environment and the command line.
+
+    `flags` maps keys of `SETTINGS` to what was written, None or absent when it was not given; an empty variable counts
+    as not given. `development` (`callwright run`) allows caller ids and destinations that are not listed; a server
+    denies them. Raises SettingsError naming the setting, where the value came from, what is wrong and what to do.
+    """
+    file_name = config_file(environ, flags) or DEFAULT_CONFIG
+    document = _read_document(toml_text, file_name)
+    trunk_tables, account_tables = _take_table(document, "trunks"), _take_table(document, "subaccounts")
+    _refuse_unknown(
+        document, [s.key for s in SETTINGS if s.in_file] + ["trunks", "subaccounts"], f"setting in {file_name}"
+    )
+    _refuse_unknown(flags, _BY_KEY, "flag")
+    _refuse_unknown(
+        (name for name in environ if name.startswith(VARIABLE_PREFIX)),
+        [s.variable for s in SETTINGS],
+        "environment variable",
+    )
+    if "trunk" in document and trunk_tables:
+        raise SettingsError(f"{file_name} has both 'trunk' and [trunks.NAME] tables: keep one of them")
+    values = {setting.key: _value(setting, document, environ, flags, file_name) for setting in SETTINGS}
+    trunks = tuple(_trunk(name, _Table(table, f"[trunks.{name}]", file_name)) for name, table in trunk_tables.items())
+    if values["trunk"] is not None:
+        trunks = (Trunk("default", values["trunk"]),)
+    return Settings(
+        **values,
+        trunks=trunks,
+        sub_accounts=tuple(
+            _sub_account(name, _Table(table, f"[subaccounts.{name}]", file_name), _unlisted(development))
+            for name, table in account_tables.items()
+        ),
+        development=development,
+    )
+
+
+def reference() -> str:
+    """The settings as a Markdown table, for the documentation."""
+    rows = ["| flag | variable | key | default | |", "|---|---|---|---|---|"]
+    for s in SETTINGS:
+        key = f"`{s.key}`" if s.in_file else ""
+        default = f"`{s.default}`" if s.default else ""
+        rows.append(f"| `{s.flag} {s.metavar}` | `{s.variable}` | {key} | {default} | {s.help} |")
+    return "\n".join(rows) + "\n"
+
+
+def _unlisted(development: bool) -> tuple[str, ...]:
+    return (ANY,) if development else ()
+
+
+def _read_document(toml_text: str | None, file_name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(toml_text or "")
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file_name} is not TOML: {error}. Correct that line and start again") from error
+
+
+def _take_table(document: dict[str, Any], key: str) -> dict[str, Any]:
+    table = document.get(key, {})
+    if not isinstance(table, dict) or not all(isinstance(inner, dict) for inner in table.values()):
+        raise SettingsError(f"'{key}' is written as tables: [{key}.NAME], one for each")
+    return table
+
+
+def _value(
+    setting: Setting,
+    document: Mapping[str, Any],
+    environ: Mapping[str, str],
+    flags: Mapping[str, str | None],
+    file_name: str,
+) -> Any:
+    """The value that wins, read; Any because the table's columns have many types and Settings' fields name them."""
+    text, origin = flags.get(setting.key), setting.flag
+    if text is None and environ.get(setting.variable):
+        text, origin = environ[setting.variable], setting.variable
+    if text is None and setting.in_file and setting.key in document:
+        written, origin = document[setting.key], f"'{setting.key}' in {file_name}"
+        if isinstance(written, bool) or not isinstance(written, str | int | float):
+            raise SettingsError(f"{origin} is not one value. Write for example {setting.example}")
+        text = str(written)
+    if text is None:
+        return None if setting.default is None else setting.parse(setting.default)
+    try:
+        return setting.parse(text.strip())
+    except ValueError as error:
+        also = f" (the flag is {setting.flag})" if origin != setting.flag else ""
+        raise SettingsError(f"{origin}: {error}. Write for example {setting.example}{also}") from error
+
+
+def _refuse_unknown(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    allowed = list(known)
+    for name in names:
+        if name not in allowed:
+            hint = _did_you_mean(name, allowed) or f". Known: {', '.join(allowed)}"
+            raise SettingsError(f"unknown {what} '{name}'{hint}")
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f". Did you mean '{close[0]}'?" if close else ""
+
+
+class _Table:
+    """A table of the file while it is read: checks types, names the place when something is wrong."""
+
+    def __init__(self, table: Mapping[str, Any], name: str, file_name: str) -> None:
+        self.place = f"{name} in {file_name}"
+        self._table = table
+
+    def error(self, key: str, what: str) -> SettingsError:
+        return SettingsError(f"'{key}' of {self.place}: {what}")
+
+    def allow(self, *keys: str) -> None:
+        _refuse_unknown(self._table, keys, f"key of {self.place}")
+
+    def text(self, key: str) -> str | None:
+        value = self._table.get(key)
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise self.error(key, "it is not text. Write it between quotes")
+        return value
+
+    def truth(self, key: str) -> bool:
+        value = self._table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.error(key, "write true or false, without quotes")
+        return value
+
+    def texts(self, key: str) -> list[str] | None:
+        value = self._table.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(key, 'it is not a list of texts. Write for example ["+6588000000"] or ["*"]')
+        return value
+
+    def numbers(self, key: str, form: re.Pattern[str], what: str, unlisted: tuple[str, ...]) -> tuple[str, ...]:
+        """Numbers or prefixes with `+`; `["*"]` stands alone."""
+        written = self.texts(key)
+        if written is None:
+            return unlisted
+        if ANY in written:
+            if len(written) > 1:
+                raise self.error(key, '"*" allows everything, so it stands alone or not at all')
+            return (ANY,)
+        for number in written:
+            if not form.fullmatch(number):
+                raise self.error(key, f"'{number}' is not {what}")
+        return tuple("+" + number.removeprefix("+") for number in written)
+
+
+def _trunk(name: str, table: _Table) -> Trunk:
+    if not _TRUNK_NAME.fullmatch(name):
+        raise SettingsError(f"{table.place}: a trunk's name is 1 to 50 letters, digits, '-', '.' or '_'")
+    table.allow("uri", "username", "password", "codecs")
+    uri, username, password = table.text("uri"), table.text("username"), table.text("password")
+    if uri is None:
+        raise table.error("uri", 'it is missing. Write for example uri = "sip:192.0.2.1:5060"')
+    try:
+        address = parse_trunk_uri(uri.strip())
+    except ValueError as error:
+        raise table.error("uri", f"{error}. Write for example sip:192.0.2.1:5060") from error
+    if password is not None and username is None:
+        raise table.error("username", "it is missing, and there is a password. Add the user name the carrier gave you")
+    codecs = tuple(codec.upper() for codec in table.texts("codecs") or CODECS)
+    for codec in codecs:
+        if codec not in CODECS:
+            raise table.error("codecs", f"'{codec}' is none of {', '.join(CODECS)}{_did_you_mean(codec, CODECS)}")
+    if len(set(codecs)) < len(codecs):
+        raise table.error("codecs", "a codec stands there twice")
+    return Trunk(name, address, username, None if password is None else Secret(password), codecs)
+
+
+def _sub_account(name: str, table: _Table, unlisted: tuple[str, ...]) -> SubAccount:
+    if not _SUB_ACCOUNT_ID.fullmatch(name):
+        raise SettingsError(f"{table.place}: a sub-account's name is 3 to 50 letters, digits, '-', '.', '_' or '&'")
+    table.allow("caller_ids", "destinations", "capture_defaults", "strict_digit_timeout", "coerce_numbers")
+    try:
+        capture_defaults = _one_of("guide", "oas")(table.text("capture_defaults") or "guide")
+    except ValueError as error:
+        raise table.error("capture_defaults", f"{error}. Write guide or oas") from error
+    return SubAccount(
+        name,
+        caller_ids=table.numbers(
+            "caller_ids", re.compile(r"\+?[0-9]{7,15}"), "an E.164 number such as +6588000000", unlisted
+        ),
+        destinations=table.numbers(
+            "destinations", re.compile(r"\+?[0-9]{1,15}"), "the beginning of an E.164 number such as +65", unlisted
+        ),
+        capture_defaults=capture_defaults,
+        strict_digit_timeout=table.truth("strict_digit_timeout"),
+        coerce_numbers=table.truth("coerce_numbers"),
+    )
