@@ -1,0 +1,117 @@
+"""Keys as RTP events (RFC 4733): receiving each press once, and the packets that send one.
+
+A press is many packets: the same timestamp, a growing duration, and an end packet sent three times. Any of them may be
+lost or doubled, so a press is known by its timestamp alone, and reported at its first packet seen. A press longer than
+0xFFFF ticks continues in segments with timestamps of their own (§2.5.1.3); they are recognised and stay one press.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from callwright.errors import RtpError
+from callwright.rtp.wrap import timestamp_distance
+
+DIGITS = "0123456789*#ABCD"
+"""Event code → key (§3.2, table 3)."""
+CLOCK_RATE = 8000
+LONGEST_SEGMENT = 0xFFFF
+SEGMENT_TOLERANCE = 1600
+"""Ticks by which a sender may cut a segment short of 0xFFFF (it counts in whole packets)."""
+END_REPEATS = 3
+_PAYLOAD = struct.Struct("!BBH")
+
+
+@dataclass(frozen=True, slots=True)
+class TelephoneEvent:
+    """The payload (§2.3)."""
+
+    code: int
+    "0-15 are the DTMF keys"
+    duration: int
+    "ticks from the packet's timestamp on; 16 bits"
+    end: bool = False
+    volume: int = 10
+    "0 to 63, in -dBm0"
+
+
+def parse(payload: bytes) -> TelephoneEvent:
+    """Read a payload; `RtpError` when it is too short. Reserved bit and octets behind the event are ignored (§2.3)."""
+    if len(payload) < _PAYLOAD.size:
+        raise RtpError(f"a telephone-event of {len(payload)} bytes")
+    code, flags, duration = _PAYLOAD.unpack_from(payload)
+    return TelephoneEvent(code, duration, end=flags > 0x7F, volume=flags & 0x3F)
+
+
+def serialize(event: TelephoneEvent) -> bytes:
+    """The four bytes; `RtpError` when a field does not fit."""
+    if not 0 <= event.volume <= 63:
+        raise RtpError(f"volume {event.volume} does not fit 6 bits")
+    try:
+        return _PAYLOAD.pack(event.code, event.end << 7 | event.volume, event.duration)
+    except struct.error as error:
+        raise RtpError(f"a telephone-event field does not fit: {error}") from error
+
+
+class DigitReceiver:
+    """Turns event packets of one source into keys, one per press."""
+
+    __slots__ = ("_code", "_ended", "_timestamp")
+
+    def __init__(self) -> None:
+        self._code = -1
+        self._timestamp = 0
+        self._ended = True
+
+    def receive(self, timestamp: int, payload: bytes, *, marker: bool = False) -> str | None:
+        """The key, when this packet is the first seen of a press; None for the rest, for old packets and non-keys.
+
+        `RtpError` when the payload is no event.
+        """
+        event = parse(payload)
+        if self._code >= 0:
+            ahead = timestamp_distance(self._timestamp, timestamp)
+            if ahead < 0:
+                return None  # a straggler of an earlier press
+            if event.code == self._code and (ahead == 0 or self._continues(ahead, marker)):
+                self._timestamp = timestamp
+                self._ended = self._ended or event.end
+                return None
+        self._code, self._timestamp, self._ended = event.code, timestamp, event.end
+        return DIGITS[event.code] if event.code < len(DIGITS) else None
+
+    def _continues(self, ahead: int, marker: bool) -> bool:
+        """Is this the next segment of the same long press? Only the first packet of a press carries the marker."""
+        return not self._ended and not marker and 0 <= LONGEST_SEGMENT - ahead <= SEGMENT_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class EventFrame:
+    """One packet of a press, still without sequence number."""
+
+    offset_ticks: int
+    "when it leaves, from the beginning of the press"
+    timestamp_ticks: int
+    "what to add to the timestamp of the beginning: 0 but for later segments"
+    marker: bool
+    payload: bytes
+
+
+def press(digit: str, duration_ms: int, packet_ms: int = 20, volume: int = 10) -> Iterator[EventFrame]:
+    """The packets of one key press: one per `packet_ms`, and the end thrice (§2.5.1.4). `RtpError` for no key."""
+    code = DIGITS.find(digit)
+    if len(digit) != 1 or code < 0:
+        raise RtpError(f"{digit!r} is no telephone key")
+    step = packet_ms * CLOCK_RATE // 1000
+    total = max(step, duration_ms * CLOCK_RATE // 1000)
+    segment = 0
+    for elapsed in range(step, total, step):
+        if elapsed - segment > LONGEST_SEGMENT:
+            segment += LONGEST_SEGMENT
+        payload = serialize(TelephoneEvent(code, elapsed - segment, volume=volume))
+        yield EventFrame(elapsed, segment, marker=elapsed == step, payload=payload)
+    if total - segment > LONGEST_SEGMENT:
+        segment += LONGEST_SEGMENT
+    payload = serialize(TelephoneEvent(code, total - segment, end=True, volume=volume))
+    for repeat in range(END_REPEATS):
+        yield EventFrame(total + repeat * step, segment, marker=total == step and repeat == 0, payload=payload)
