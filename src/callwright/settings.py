@@ -22,7 +22,9 @@ from callwright.errors import SettingsError
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"
 ANY = "*"
-"In `caller_ids` and `destinations`: no restriction"
+"In `caller_ids` and `destinations` as written: no restriction"
+ANY_DESTINATION = "+"
+"In `SubAccount.destinations`: the prefix that every number has (see `numbers.destination_allowed`)"
 CODECS = ("PCMU", "PCMA")
 SIP_PORT = 5060
 
@@ -97,7 +99,7 @@ class SubAccount:
     caller_ids: tuple[str, ...]
     "numbers that may be shown, E.164 with +; ('*',) any, () none"
     destinations: tuple[str, ...]
-    "prefixes that may be called, with +; ('*',) any, () none"
+    "prefixes that may be called, with +; ('+',) any, () none"
     capture_defaults: str = "guide"
     "'guide' or 'oas': whose defaults sayAndCapture has (contract §13 row 2)"
     strict_digit_timeout: bool = False
@@ -135,8 +137,7 @@ class Settings:
         for account in self.sub_accounts:
             if account.name == name:
                 return account
-        unlisted = _unlisted(self.development)
-        return SubAccount(name, caller_ids=unlisted, destinations=unlisted)
+        return _sub_account(name, _Table({}, "", self.config), self.development)
 
 
 # --- reading one value: text in, value out, ValueError with words for people -----------------------------------------
@@ -386,7 +387,7 @@ def load(
         **values,
         trunks=trunks,
         sub_accounts=tuple(
-            _sub_account(name, _Table(table, f"[subaccounts.{name}]", file_name), _unlisted(development))
+            _sub_account(name, _Table(table, f"[subaccounts.{name}]", file_name), development)
             for name, table in account_tables.items()
         ),
         development=development,
@@ -401,10 +402,6 @@ def reference() -> str:
         default = f"`{s.default}`" if s.default else ""
         rows.append(f"| `{s.flag} {s.metavar}` | `{s.variable}` | {key} | {default} | {s.help} |")
     return "\n".join(rows) + "\n"
-
-
-def _unlisted(development: bool) -> tuple[str, ...]:
-    return (ANY,) if development else ()
 
 
 def _read_document(toml_text: str | None, file_name: str) -> dict[str, Any]:
@@ -492,11 +489,11 @@ class _Table:
             raise self.error(key, 'it is not a list of texts. Write for example ["+6588000000"] or ["*"]')
         return value
 
-    def numbers(self, key: str, form: re.Pattern[str], what: str, unlisted: tuple[str, ...]) -> tuple[str, ...]:
-        """Numbers or prefixes with `+`; `["*"]` stands alone."""
+    def numbers(self, key: str, form: re.Pattern[str], what: str) -> tuple[str, ...] | None:
+        """Numbers or prefixes with `+`; `["*"]` stands alone; None when the key is absent."""
         written = self.texts(key)
         if written is None:
-            return unlisted
+            return None
         if ANY in written:
             if len(written) > 1:
                 raise self.error(key, '"*" allows everything, so it stands alone or not at all')
@@ -529,7 +526,7 @@ def _trunk(name: str, table: _Table) -> Trunk:
     return Trunk(name, address, username, None if password is None else Secret(password), codecs)
 
 
-def _sub_account(name: str, table: _Table, unlisted: tuple[str, ...]) -> SubAccount:
+def _sub_account(name: str, table: _Table, development: bool) -> SubAccount:
     if not _SUB_ACCOUNT_ID.fullmatch(name):
         raise SettingsError(f"{table.place}: a sub-account's name is 3 to 50 letters, digits, '-', '.', '_' or '&'")
     table.allow("caller_ids", "destinations", "capture_defaults", "strict_digit_timeout", "coerce_numbers")
@@ -537,14 +534,15 @@ def _sub_account(name: str, table: _Table, unlisted: tuple[str, ...]) -> SubAcco
         capture_defaults = _one_of("guide", "oas")(table.text("capture_defaults") or "guide")
     except ValueError as error:
         raise table.error("capture_defaults", f"{error}. Write guide or oas") from error
+    unlisted = (ANY,) if development else ()
+    caller_ids = table.numbers("caller_ids", re.compile(r"\+?[0-9]{7,15}"), "an E.164 number such as +6588000000")
+    prefixes = table.numbers("destinations", re.compile(r"\+?[0-9]{1,15}"), "the beginning of a number such as +65")
+    if prefixes is None:
+        prefixes = unlisted
     return SubAccount(
         name,
-        caller_ids=table.numbers(
-            "caller_ids", re.compile(r"\+?[0-9]{7,15}"), "an E.164 number such as +6588000000", unlisted
-        ),
-        destinations=table.numbers(
-            "destinations", re.compile(r"\+?[0-9]{1,15}"), "the beginning of an E.164 number such as +65", unlisted
-        ),
+        caller_ids=unlisted if caller_ids is None else caller_ids,
+        destinations=(ANY_DESTINATION,) if prefixes == (ANY,) else prefixes,
         capture_defaults=capture_defaults,
         strict_digit_timeout=table.truth("strict_digit_timeout"),
         coerce_numbers=table.truth("coerce_numbers"),
