@@ -1,0 +1,10 @@
+"""The only door to outside URLs: webhooks, `fileUrl` and cloud speech all pass it.
+
+`address` decides which addresses may be reached, `network` resolves a name, checks and connects to the checked address,
+`client` speaks HTTP over it with budgets for time and size.
+"""
+
+from callwright.egress.client import Answer, Egress, Fetched
+from callwright.egress.network import Resolver
+
+__all__ = ["Answer", "Egress", "Fetched", "Resolver"]
