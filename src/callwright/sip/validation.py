@@ -15,7 +15,22 @@ from callwright.sip.message import Headers, Request, Response
 from callwright.sip.parse import BrokenRequest
 
 KNOWN_METHODS = frozenset(
-    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
+    (
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "INFO",
+        "INVITE",
+        "MESSAGE",
+        "NOTIFY",
+        "OPTIONS",
+        "PRACK",
+        "PUBLISH",
+        "REFER",
+        "REGISTER",
+        "SUBSCRIBE",
+        "UPDATE",
+    )
 )
 """Methods that have an RFC: refused with 405 where they are not allowed; others are unknown, 501."""
 
@@ -43,13 +58,9 @@ def validate_request(request: Request) -> None:
         raise SipSyntaxError("no Via")
     try:
         _check_common(request.headers)
-        cseq = CSeq.parse(request.headers.get("CSeq") or "")
-        if cseq.method != request.method:
-            raise SipSyntaxError(f"CSeq is for {cseq.method[:40]!r}, the request is {request.method[:40]!r}")
+        _check_cseq(request)
         _check_request_uri(request)
-        forwards = request.headers.get("Max-Forwards")
-        if forwards is not None and decimal(forwards, _MOST_FORWARDS) is None:
-            raise SipSyntaxError(f"Max-Forwards {forwards[:20]!r}")
+        _check_forwards(request)
     except SipSyntaxError as error:
         raise BrokenRequest(str(error), error.status, request) from error
 
@@ -125,21 +136,37 @@ def _check_common(headers: Headers) -> None:
         if len(headers.all(name)) > 1:
             raise SipSyntaxError(f"more than one {name}")
     parse_vias(headers.all("Via"))
-    for name in ("From", "To"):
-        NameAddr.parse(headers.get(name) or "")
     if any(mark in (headers.get("Call-ID") or "") for mark in " \t"):
         raise SipSyntaxError("a space in Call-ID")
+    for name in ("Require", "Accept"):
+        headers.values(name)
+    _check_addresses(headers)
+
+
+def _check_addresses(headers: Headers) -> None:
+    for name in ("From", "To"):
+        NameAddr.parse(headers.get(name) or "")
     contacts = headers.values("Contact")
     if contacts != ["*"]:
         for value in contacts:
             NameAddr.parse(value)
-    for name in ("Require", "Accept"):
-        headers.values(name)
     for name in ("Route", "Record-Route"):
         for value in headers.values(name):
             if "<" not in value:
                 raise SipSyntaxError(f"{name} needs '<>'")
             NameAddr.parse(value)
+
+
+def _check_cseq(request: Request) -> None:
+    cseq = CSeq.parse(request.headers.get("CSeq") or "")
+    if cseq.method != request.method:
+        raise SipSyntaxError(f"CSeq is for {cseq.method[:40]!r}, the request is {request.method[:40]!r}")
+
+
+def _check_forwards(request: Request) -> None:
+    forwards = request.headers.get("Max-Forwards")
+    if forwards is not None and decimal(forwards, _MOST_FORWARDS) is None:
+        raise SipSyntaxError(f"Max-Forwards {forwards[:20]!r}")
 
 
 def _check_request_uri(request: Request) -> None:
