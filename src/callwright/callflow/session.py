@@ -99,6 +99,16 @@ class Session:
             return self._run(None)
         return self._run(event)
 
+    def interrupted(self, at: float, reason: str) -> SessionSummary:
+        """The record of a session that callwright itself failed; legs are written off as they are."""
+        self._now = at
+        self._fail(ErrorCode.INTERNAL, reason)
+        self._account_for_a_leg_never_dialled()
+        for leg in self.legs:
+            leg.abandon(at)
+        self.finished, self.deadline = True, None
+        return self._summary()
+
     # what an event changes, and whether it ends the flow
 
     def _note(self, event: Event) -> None:

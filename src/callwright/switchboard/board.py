@@ -1,0 +1,173 @@
+"""Who is on the line: every live session of this process, from acceptance to the terminal record.
+
+Promises (docs/durability.md): a session is durable before its acceptance is answered; a leg's intent is durable before
+its INVITE; a session that was cut off by a crash ends as ERROR/-2001 on the next start and is never dialled again.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from callwright.callflow.events import Event
+from callwright.callflow.plan import Callflow
+from callwright.callflow.session import Session, SessionRules
+from callwright.errors import CallwrightError, ErrorCode
+from callwright.storage.records import SessionState, StoredSession
+from callwright.switchboard.live import LiveSession, Rooms
+from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, Records, Sleep
+from callwright.switchboard.recovery import interrupted_summary
+from callwright.telemetry.clock import Clock
+from callwright.telemetry.trace import Trace, TraceEntry
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS_SECONDS = 5.0
+"""How long sessions that are cut off at the end of a drain have to send BYE and write their records."""
+
+
+class BusyError(CallwrightError):
+    """No new session is taken now: the platform drains, or has as many as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLimits:
+    """What one process takes on."""
+
+    most_live_sessions: int = 20_000
+
+
+class Switchboard:
+    """Accepts sessions, runs each in a loop of its own, and passes telephony's events to the session they belong to."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        prompts: PromptMaker,
+        records: Records,
+        *,
+        rules_for: Callable[[str], SessionRules],
+        encode_summary: EncodeSummary,
+        clock: Clock,
+        new_id: Callable[[], str],
+        on_owed: Callable[[], None],
+        on_entry: Callable[[Trace, TraceEntry], None],
+        limits: BoardLimits | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._rooms = Rooms(lines, prompts, records, encode_summary, clock, self._know_leg, on_owed, sleep)
+        self._rules_for = rules_for
+        self._new_id = new_id
+        self._on_entry = on_entry
+        self._limits = limits or BoardLimits()
+        self._live: dict[str, LiveSession] = {}
+        self._legs: dict[str, LiveSession] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.draining = False
+        self.events_for_nobody = 0
+
+    @property
+    def live_sessions(self) -> int:
+        """How many sessions are under way."""
+        return len(self._live)
+
+    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
+        """Make a session durable and begin it; returns its id. BusyError, StorageError: nothing was done."""
+        if self.draining:
+            raise BusyError("callwright is shutting down and takes no new calls")
+        if len(self._live) >= self._limits.most_live_sessions:
+            raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
+        session_id = self._new_id()
+        at = self._rooms.clock()
+        await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at)
+        self._begin(session_id, sub_account_id, callflow, at)
+        return session_id
+
+    def post(self, leg_id: str, event: Event) -> None:
+        """An event of telephony; one for a session that is gone is counted and forgotten."""
+        live = self._legs.get(leg_id)
+        if live is None:
+            self.events_for_nobody += 1
+        else:
+            live.post(event)
+
+    def hang_up(self, session_id: str) -> bool:
+        """End a live session; False when it is not live here."""
+        live = self._live.get(session_id)
+        if live is None:
+            return False
+        live.stop("the end was asked for")
+        return True
+
+    async def watch(self, session_id: str) -> AsyncIterator[TraceEntry]:
+        """What happened so far and what happens from now on, until the record is durable; nothing if it is not live."""
+        live = self._live.get(session_id)
+        if live is None:
+            return
+        entries: asyncio.Queue[TraceEntry | None] = asyncio.Queue()
+        for entry in live.trace.entries:
+            entries.put_nowait(entry)
+        live.trace.watchers.append(entries.put_nowait)
+        live.when_over.append(lambda: entries.put_nowait(None))
+        try:
+            while (next_entry := await entries.get()) is not None:
+                yield next_entry
+        finally:
+            live.trace.watchers.remove(entries.put_nowait)
+
+    async def recover(self) -> int:
+        """Take up what an earlier process left: undialled sessions begin, cut-off ones end; returns how many."""
+        unfinished = await self._rooms.records.unfinished_sessions()
+        for stored in unfinished:
+            if stored.state is SessionState.ACCEPTED:
+                self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
+            else:
+                await self._end_cut_off(stored)
+        return len(unfinished)
+
+    async def drain(self, limit_seconds: float) -> int:
+        """Take no new sessions, let the live ones finish; returns how many had to be cut off."""
+        self.draining = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=limit_seconds)
+        cut_off = len(self._live)
+        for live in self._live.values():
+            live.stop("callwright was shut down", ErrorCode.INTERNAL)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WORDS_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return cut_off
+
+    def _begin(self, session_id: str, sub_account_id: str, callflow: Callflow, accepted_at: float) -> None:
+        trace = Trace(session_id)
+        trace.watchers.append(lambda entry: self._on_entry(trace, entry))
+        trace.add(accepted_at, "session.accepted", sub_account_id=sub_account_id, actions=len(callflow.actions))
+        session = Session(session_id, sub_account_id, callflow, self._rules_for(sub_account_id), self._new_id)
+        live = LiveSession(session, trace, self._rooms)
+        self._live[session_id] = live
+        task = asyncio.create_task(live.run(), name=f"session {session_id}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._forget(live, done))
+
+    def _know_leg(self, leg_id: str, live: LiveSession) -> None:
+        self._legs[leg_id] = live
+
+    def _forget(self, live: LiveSession, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._live.pop(live.session.session_id, None)
+        for leg in live.session.legs:
+            self._legs.pop(leg.leg_id, None)
+        for tell in live.when_over:
+            tell()
+
+    async def _end_cut_off(self, stored: StoredSession) -> None:
+        summary = interrupted_summary(stored, self._rooms.clock())
+        trace = Trace(stored.session_id)
+        trace.watchers.append(lambda entry: self._on_entry(trace, entry))
+        trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
+        trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
+        body = self._rooms.encode_summary(summary)
+        await self._rooms.records.finish_session(summary, body, trace, self._rooms.clock())
+        self._rooms.on_owed()

@@ -1,0 +1,206 @@
+"""One live session: the loop that hands events in and carries commands out.
+
+It carries; it does not decide. What a command needs to wait for (a durable intent) is waited for here, so events that
+come meanwhile queue up and a session never sees two things at once.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from enum import Enum
+from typing import Any
+
+from callwright.audio.prompt import Prompt
+from callwright.callflow.commands import (
+    Command,
+    Dial,
+    Finish,
+    HangUp,
+    Play,
+    PrepareFile,
+    PrepareSpeech,
+    StopPlayback,
+)
+from callwright.callflow.events import Event, NotAnswered, PromptFailed, PromptReady, Started, Stopped, Tick
+from callwright.callflow.outcome import CallStatus
+from callwright.callflow.session import Session
+from callwright.callflow.summary import SessionSummary
+from callwright.errors import CallwrightError, ErrorCode, PromptError, StorageError, StorageUnavailable, TelephonyError
+from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, Records, Sleep
+from callwright.telemetry.clock import Clock
+from callwright.telemetry.trace import FieldValue, Trace
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries to write a terminal record while the database is away; the last one repeats for ever."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms below, and what a session's loop needs besides."""
+
+    lines: Lines
+    prompts: PromptMaker
+    records: Records
+    encode_summary: EncodeSummary
+    clock: Clock
+    on_leg: Callable[[str, "LiveSession"], None]
+    "told the id of every leg before it is dialled"
+    on_owed: Callable[[], None]
+    "told when something became due to a customer"
+    sleep: Sleep
+
+
+class LiveSession:
+    """A session between its acceptance and its terminal record."""
+
+    def __init__(self, session: Session, trace: Trace, rooms: Rooms) -> None:
+        self.session = session
+        self.trace = trace
+        self.when_over: list[Callable[[], None]] = []
+        "called once the terminal record is durable"
+        self._rooms = rooms
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._prompts: dict[str, Prompt] = {}
+        self._preparing: set[asyncio.Task[None]] = set()
+
+    def post(self, event: Event) -> None:
+        """Hand an event in; it is taken in its turn."""
+        self._inbox.put_nowait(event)
+
+    async def run(self) -> None:
+        """From the start to the terminal record; raises nothing but cancellation."""
+        self.post(Started(self._rooms.clock()))
+        try:
+            await self._loop()
+        except Exception:  # the loop of one call: a fault of ours must end this call only, with a record
+            log.exception("session %s failed inside callwright", self.session.session_id)
+            await self._give_up()
+        finally:
+            for task in self._preparing:
+                task.cancel()
+
+    async def _loop(self) -> None:
+        while not self.session.finished:
+            event = await self._next_event()
+            self.trace.add(event.at, f"event.{type(event).__name__}", **_fields_of(event))
+            for command in self.session.handle(event):
+                if not isinstance(command, Finish):
+                    self.trace.add(event.at, f"command.{type(command).__name__}", **_fields_of(command))
+                await self._carry(command)
+
+    async def _next_event(self) -> Event:
+        deadline = self.session.deadline
+        if deadline is None or not self._inbox.empty():
+            return await self._inbox.get()
+        try:
+            async with asyncio.timeout(max(0.0, deadline - self._rooms.clock())):
+                return await self._inbox.get()
+        except TimeoutError:
+            return Tick(max(deadline, self._rooms.clock()))
+
+    async def _carry(self, command: Command) -> None:
+        lines = self._rooms.lines
+        match command:
+            case PrepareSpeech(prompt_id, text, voice_profile, speed):
+                making = self._rooms.prompts.speech(text, voice_profile, speed, self.trace)
+                self._prepare(prompt_id, making)
+            case PrepareFile(prompt_id, file_url):
+                making = self._rooms.prompts.file(self.session.sub_account_id, file_url, self.trace)
+                self._prepare(prompt_id, making)
+            case Dial():
+                await self._dial(command)
+            case Play(leg_id, playback_id, prompt_id, repetition):
+                lines.play(leg_id, playback_id, self._prompts[prompt_id], repetition)
+            case StopPlayback(leg_id, playback_id):
+                lines.stop_playback(leg_id, playback_id)
+            case HangUp(leg_id):
+                lines.hang_up(leg_id)
+            case Finish(summary):
+                await self._finish(summary)
+
+    def _prepare(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
+        task = asyncio.create_task(self._settle(prompt_id, making))
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
+
+    async def _settle(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
+        try:
+            prompt = await making
+        except PromptError as error:
+            self.post(PromptFailed(self._rooms.clock(), prompt_id, error.code, str(error)))
+        except CallwrightError as error:
+            self.post(PromptFailed(self._rooms.clock(), prompt_id, ErrorCode.INTERNAL, str(error)))
+        else:
+            self._prompts[prompt_id] = prompt
+            self.post(PromptReady(self._rooms.clock(), prompt_id, prompt.duration_seconds))
+
+    async def _dial(self, command: Dial) -> None:
+        """The intent first, durably; then the INVITE (a leg that may have been dialled is never dialled again)."""
+        clock = self._rooms.clock
+        try:
+            route = self._rooms.lines.route(command.destination)
+            await self._rooms.records.record_dial_intent(
+                self.session.session_id, command.leg_id, route.sip_call_id, route.trunk, clock()
+            )
+        except (TelephonyError, StorageError) as error:
+            self.post(
+                NotAnswered(clock(), command.leg_id, CallStatus.ERROR, reason=str(error), error=ErrorCode.CONNECTIVITY)
+            )
+            return
+        self._rooms.on_leg(command.leg_id, self)
+        self._rooms.lines.dial(command.leg_id, command.source, command.destination, route, self.trace)
+
+    async def _finish(self, summary: SessionSummary) -> None:
+        self.trace.add(
+            summary.ended_at,
+            "session.finished",
+            status=summary.status.value,
+            last_action=summary.last_action,
+            error=None if summary.error is None else int(summary.error.code),
+            reason=None if summary.error is None else summary.error.reason,
+        )
+        body = self._rooms.encode_summary(summary)
+        tries = 0
+        while True:
+            try:
+                await self._rooms.records.finish_session(summary, body, self.trace, self._rooms.clock())
+            except StorageUnavailable as error:
+                pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
+                log.warning("the record of session %s waits for the database: %s", summary.session_id, error)
+                await self._rooms.sleep(pause)
+                tries += 1
+            else:
+                break
+        self._rooms.on_owed()
+
+    async def _give_up(self) -> None:
+        """After a fault of ours: drop the legs, and let a fresh farewell write the record."""
+        for leg in self.session.legs:
+            self._rooms.lines.hang_up(leg.leg_id)
+        summary = self.session.interrupted(self._rooms.clock(), "callwright failed while it carried this call")
+        await self._finish(summary)
+
+    def stop(self, reason: str, error: ErrorCode | None = None) -> None:
+        """Ask for the end."""
+        self.post(Stopped(self._rooms.clock(), reason, error))
+
+
+def _fields_of(happening: Event | Command) -> dict[str, FieldValue]:
+    return dict(_flatten(happening, ""))
+
+
+def _flatten(record: object, prefix: str) -> Iterator[tuple[str, FieldValue]]:
+    assert dataclasses.is_dataclass(record)  # noqa: S101 - events and commands are
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if field.name == "at" and not prefix:
+            continue
+        if isinstance(value, Enum):
+            yield prefix + field.name, value.value
+        elif dataclasses.is_dataclass(value):
+            yield from _flatten(value, f"{field.name}_")
+        else:
+            yield prefix + field.name, value
