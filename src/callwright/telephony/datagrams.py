@@ -42,7 +42,7 @@ GONE = {
 
 
 def open_udp_socket(host: str, port: int) -> socket.socket:
-    """A bound, non-blocking socket; port 0 picks one. OSError when it cannot be had."""
+    """A bound, non-blocking socket; port 0 picks one. OSError when it cannot be had, OverflowError beyond 65535."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     udp = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -53,7 +53,7 @@ def open_udp_socket(host: str, port: int) -> socket.socket:
         else:
             udp.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         udp.bind((host, port))
-    except OSError:
+    except (OSError, OverflowError):
         udp.close()
         raise
     return udp

@@ -1,0 +1,154 @@
+"""One dialled leg: what is known of it, and what its ends mean. Pure; `line.py` carries.
+
+    PREPARING ──▶ CALLING ──▶ UP ──▶ ENDING ──▶ (gone)
+        │            │                  ▲
+        └────────────┴──────────────────┘
+
+PREPARING: the trunk's address is looked up and RTP ports are taken; a hang-up here means that nothing is ever dialled.
+CALLING: the INVITE is out. UP: answered, with a codec. ENDING: the signalling is done with and the media stream is
+being closed for its figures; then the one NotAnswered or HungUp is posted.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from callwright.callflow.events import Event, HungUp, NotAnswered
+from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
+from callwright.errors import ErrorCode
+from callwright.sip.outputs import Address, CallFailed
+from callwright.telemetry.trace import FieldValue, Trace
+from callwright.telephony.media.stream import LocalMedia, StreamReport
+from callwright.telephony.trunk import Trunk
+
+SAME_DIGIT_SECONDS = 0.12
+"""The same key by two ways (RTP and INFO) within this time was pressed once."""
+
+BUSY_STATUSES = {486, 600}
+NO_ANSWER_STATUSES = {408, 480}
+
+
+class Stage(Enum):
+    """Where a leg stands."""
+
+    PREPARING = "preparing"
+    CALLING = "calling"
+    UP = "up"
+    ENDING = "ending"
+
+
+class DigitWay(Enum):
+    """How a key press came."""
+
+    RTP = "RTP"
+    INFO = "INFO"
+
+
+@dataclass(slots=True)
+class Leg:
+    """The record of one dialled leg, from `dial` to its one last event."""
+
+    leg_id: str
+    source: str
+    destination: str
+    trunk: Trunk
+    sip_call_id: str
+    trace: Trace
+    stage: Stage = Stage.PREPARING
+    hang_up_wanted: bool = False
+    "somebody above asked for its end"
+    given_up: tuple[int, str] | None = None
+    "why telephony itself ended it: a SIP status that says it best, and words"
+    next_hops: list[Address] = field(default_factory=list)
+    "addresses of the trunk that were not tried yet"
+    was_heard: bool = False
+    "the trunk answered something, a 100 will do"
+    rang: bool = False
+    early_media: bool = False
+    local: LocalMedia | None = None
+    "None while the media plane has no stream of this leg"
+    codec: str = ""
+    last_digit: tuple[str, DigitWay, float] | None = None
+
+    def is_repeated(self, digit: str, way: DigitWay, at: float) -> bool:
+        """Whether this key press came by another way already; notes it when it did not."""
+        if self.last_digit is not None:
+            known, by, when = self.last_digit
+            if known == digit and by is not way and abs(at - when) <= SAME_DIGIT_SECONDS:
+                return True
+        self.last_digit = (digit, way, at)
+        return False
+
+
+def status_of_failure(leg: Leg, failure: CallFailed) -> CallStatus:
+    """What a call that was not answered is called (contract §5.4).
+
+    A made-up 408 before the trunk said anything at all is a dead trunk, not a phone that nobody picks up.
+    """
+    if leg.given_up is not None:
+        return CallStatus.FAILED
+    if leg.hang_up_wanted:
+        return CallStatus.CANCELED
+    if failure.status in BUSY_STATUSES:
+        return CallStatus.BUSY
+    if failure.status in NO_ANSWER_STATUSES and (leg.was_heard or not failure.locally_generated):
+        return CallStatus.NO_ANSWER
+    return CallStatus.FAILED
+
+
+def not_answered(leg: Leg, failure: CallFailed, at: float) -> NotAnswered:
+    """The last event of a leg whose INVITE failed."""
+    status = status_of_failure(leg, failure)
+    if leg.given_up is not None:
+        return NotAnswered(at, leg.leg_id, status, *leg.given_up)
+    reason = failure.reason
+    if status is CallStatus.FAILED and failure.locally_generated and not leg.was_heard:
+        reason = f"trunk {leg.trunk.name} does not answer" + (f": {reason}" if reason else "")
+    return NotAnswered(at, leg.leg_id, status, failure.status, reason)
+
+
+def could_not_dial(leg: Leg, at: float, error: ErrorCode, reason: str) -> NotAnswered:
+    """The last event of a leg that never got as far as an INVITE."""
+    return NotAnswered(at, leg.leg_id, CallStatus.ERROR, None, reason, error)
+
+
+def hung_up(leg: Leg, at: float, *, by_peer: bool, reason: str) -> Event:
+    """The last event of a leg whose call was answered; without its quality, which the media plane knows.
+
+    An answer that nothing could be heard with (`given_up` before UP) is no answer to anybody above.
+    """
+    if leg.given_up is not None:
+        status, why = leg.given_up
+        if leg.stage is not Stage.UP:
+            return NotAnswered(at, leg.leg_id, CallStatus.FAILED, status, why)
+        return HungUp(at, leg.leg_id, HungUpBy.NETWORK, why)
+    if leg.stage is not Stage.UP:
+        return NotAnswered(at, leg.leg_id, CallStatus.CANCELED, 487, reason)
+    if by_peer:
+        return HungUp(at, leg.leg_id, HungUpBy.THEM, reason)
+    return HungUp(at, leg.leg_id, HungUpBy.US if leg.hang_up_wanted else HungUpBy.NETWORK, reason)
+
+
+def quality_of(report: StreamReport | None) -> CallQuality | None:
+    """What the contract calls the quality of a leg; None when nothing was received."""
+    if report is None or report.mos is None:
+        return None
+    return CallQuality(report.mos, report.loss_rate, round(report.jitter_ms))
+
+
+def report_fields(report: StreamReport) -> dict[str, FieldValue]:
+    """A stream's figures for the call's trace."""
+    return {
+        "sent": report.packets_sent,
+        "received": report.packets_received,
+        "lost": report.packets_lost,
+        "loss_rate": report.loss_rate,
+        "jitter_ms": report.jitter_ms,
+        "mos": report.mos,
+        "late_frames": report.gaps,
+        "send_errors": report.send_errors,
+        "malformed": report.malformed,
+        "refused": report.refused,
+        "round_trip_ms": report.round_trip_ms,
+        "remote_loss_rate": report.remote_loss_rate,
+        "remote_jitter_ms": report.remote_jitter_ms,
+    }

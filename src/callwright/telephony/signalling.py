@@ -1,0 +1,180 @@
+"""Carries one SIP user agent: its datagrams, its timer, its news, and who may speak to it.
+
+Datagrams in → `agent.receive` → outputs carried in order; `agent.deadline` → one timer of the loop; ICMP errors →
+`agent.transport_failed`. Nothing is decided here but who is let in.
+"""
+
+import asyncio
+import re
+import secrets
+import socket
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from callwright.errors import TelephonyError
+from callwright.sip.agent import UserAgent
+from callwright.sip.message import Request
+from callwright.sip.outputs import Address, Output, Received, Transmit
+from callwright.telemetry.clock import Clock
+from callwright.telephony.datagrams import Datagrams, open_udp_socket
+
+TOKEN_BYTES = 12
+MOST_SOURCES = 1_024
+"""Sources whose budgets are kept; the one that was silent longest is forgotten first."""
+DATAGRAMS_PER_SECOND = 5_000.0
+"""What one source may send: a trunk with 500 calls per second set up sends about 3,000."""
+BURST_SECONDS = 2.0
+LONGEST_RECORDED_TEXT = 8_192
+
+SECRET_LINES = re.compile(r"(?im)^((?:proxy-)?authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*")
+SECRET_KEYS = re.compile(r"(?im)^(a=crypto:\d+ \S+ )inline:\S+")
+
+
+def sip_token() -> str:
+    """A tag, branch or Call-ID that nobody guesses (RFC 3261 §19.3 asks for 32 bits; these are 96)."""
+    return secrets.token_hex(TOKEN_BYTES)
+
+
+def bind_sip(host: str, port: int, setting: str = "--sip, CALLWRIGHT_SIP") -> socket.socket:
+    """A socket bound for SIP; port 0 picks one. TelephonyError names the `setting` that changes where."""
+    try:
+        return open_udp_socket(host, port)
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TelephonyError(f"SIP cannot listen on UDP {host}:{port}: {why} ({setting} changes it)") from error
+
+
+def readable_text(data: bytes) -> str:
+    """A message as a call's record keeps it: text, without digest answers and SRTP keys, of bounded length."""
+    text = data.decode("utf-8", "replace")
+    text = SECRET_LINES.sub(r"\1 (not recorded)", text)
+    text = SECRET_KEYS.sub(r"\1inline:(not recorded)", text)
+    return text if len(text) <= LONGEST_RECORDED_TEXT else text[:LONGEST_RECORDED_TEXT] + "…"
+
+
+class Gate:
+    """Who may speak to a user agent, and how much: one budget per source, nothing for strangers.
+
+    Strangers get no answer at all, so that nobody learns from outside who is a trunk here.
+    """
+
+    def __init__(
+        self,
+        admits: Callable[[str], bool],
+        datagrams_per_second: float = DATAGRAMS_PER_SECOND,
+        burst_seconds: float = BURST_SECONDS,
+    ) -> None:
+        """`admits` says whether an IP address may speak to us."""
+        self._admits = admits
+        self._rate = datagrams_per_second
+        self._most = datagrams_per_second * burst_seconds
+        self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def may_call(self, source: Address, _request: Request) -> bool:
+        """May this source send a request outside of a call?"""
+        return self._admits(source[0])
+
+    def within_budget(self, now: float, source: Address) -> bool:
+        """Take one datagram from the source's budget; False when nothing is left, or the source is a stranger."""
+        host = source[0]
+        if not self._admits(host):
+            return False
+        left, at = self._budgets.get(host, (self._most, now))
+        left = min(self._most, left + max(0.0, now - at) * self._rate)
+        allowed = left >= 1.0
+        self._budgets[host] = (left - 1.0 if allowed else left, now)
+        self._budgets.move_to_end(host)
+        if len(self._budgets) > MOST_SOURCES:
+            self._budgets.popitem(last=False)
+        return allowed
+
+
+class News(Protocol):
+    """Whoever wants to know what became of an agent's calls."""
+
+    def told(self, output: Output) -> None:
+        """One output other than Transmit and Received; further wishes may be carried from within."""
+
+    def recorded(self, call_id: str, data: bytes, peer: Address, *, sent: bool) -> None:
+        """A message of this call left or came."""
+
+
+class Signalling:
+    """One UDP socket and one user agent on the running loop."""
+
+    def __init__(self, udp: socket.socket, agent: UserAgent, clock: Clock, news: News) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._news = news
+        self._loop = asyncio.get_running_loop()
+        self._datagrams = Datagrams(udp, self._received, self._gone)
+        self._pending: deque[tuple[Output, bytes]] = deque()
+        self._carrying = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._closed = False
+
+    @property
+    def unsent(self) -> int:
+        """Datagrams that the system had no room for."""
+        return self._datagrams.unsent
+
+    def carry(self, outputs: Iterable[Output], cause: bytes = b"") -> None:
+        """Carry outputs out, in order; those of wishes made from within `told` come after the rest.
+
+        `cause` is the datagram they answer, for the record.
+        """
+        self._pending.extend((output, cause) for output in outputs)
+        if self._carrying or self._closed:
+            return
+        self._carrying = True
+        try:
+            while self._pending:
+                self._carry_one(*self._pending.popleft())
+        finally:
+            self._carrying = False
+            self._arm()
+
+    def close(self) -> None:
+        """Stop hearing and speaking; may be called twice."""
+        self._closed = True
+        self._pending.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._datagrams.close()
+
+    def _carry_one(self, output: Output, cause: bytes) -> None:
+        match output:
+            case Transmit(data=data, destination=destination, call_id=call_id):
+                self._datagrams.send(data, destination)
+                if call_id:
+                    self._news.recorded(call_id, data, destination, sent=True)
+            case Received(call_id=call_id, source=source):
+                self._news.recorded(call_id, cause, source, sent=False)
+            case _:
+                self._news.told(output)
+
+    def _received(self, data: bytes, source: Address) -> None:
+        self.carry(self._agent.receive(self._clock(), data, source), data)
+
+    def _gone(self, destination: Address, _reason: str) -> None:
+        if not self._closed:
+            self.carry(self._agent.transport_failed(self._clock(), destination))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.carry(self._agent.tick(self._clock()))
+
+    def _arm(self) -> None:
+        # A timer that comes too early costs one harmless tick; re-arming for each later deadline would cost more.
+        deadline = self._agent.deadline
+        if deadline is None or self._closed:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - self._clock()), self._tick)
