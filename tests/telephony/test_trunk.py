@@ -2,8 +2,9 @@ import socket
 
 import pytest
 
+from callwright import settings
 from callwright.errors import TelephonyError
-from callwright.telephony.trunk import CallerIdFormat, Resolver, Trunk, choose_trunk
+from callwright.telephony.trunk import CallerIdFormat, Resolver, Trunk, choose_trunk, configured
 
 
 class TurnedByHand:
@@ -35,10 +36,22 @@ def test_a_trunk_does_not_show_its_password() -> None:
     assert "s3cret" not in repr(Trunk("t", "192.0.2.1", username="us", password="s3cret"))
 
 
+def test_a_trunk_is_what_the_settings_say() -> None:
+    described = settings.Trunk("t", settings.HostPort("192.0.2.1", 5080), "us", settings.Secret("s3cret"), ("PCMA",))
+    assert configured(described) == Trunk("t", "192.0.2.1", 5080, "us", "s3cret", ("PCMA",))
+    open_one = settings.Trunk("t", settings.HostPort("trunk.example.com", 5060))
+    assert configured(open_one) == Trunk("t", "trunk.example.com")
+
+
+def test_only_the_built_in_carrier_is_told_the_session() -> None:
+    assert Trunk("t", "192.0.2.1").session_headers("one") == []
+    assert Trunk("t", "192.0.2.1", built_in=True).session_headers("one") == [("X-Callwright-Session-Id", "one")]
+
+
 async def test_an_address_needs_no_name_server() -> None:
     resolver = Resolver(socket.AF_INET, TurnedByHand())
     assert await resolver.resolve(Trunk("t", "192.0.2.1", 5080)) == (("192.0.2.1", 5080),)
-    assert resolver.known_hosts() == {"192.0.2.1"}
+    assert resolver.known_hosts == {"192.0.2.1"}
 
 
 async def test_an_ipv6_address_loses_its_brackets() -> None:

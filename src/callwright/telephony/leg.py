@@ -1,4 +1,4 @@
-"""One dialled leg: what is known of it, and what its ends mean. Pure; `line.py` carries.
+"""One dialled leg: what is known of it, what it offers and answers, what its ends mean. Pure; `line.py` carries.
 
     PREPARING ──▶ CALLING ──▶ UP ──▶ ENDING ──▶ (gone)
         │            │                  ▲
@@ -9,16 +9,18 @@ CALLING: the INVITE is out. UP: answered, with a codec. ENDING: the signalling i
 being closed for its figures; then the one NotAnswered or HungUp is posted.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
-from callwright.errors import ErrorCode
+from callwright.errors import ErrorCode, SdpError
+from callwright.sip import sdp
+from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, make_answer, make_offer
 from callwright.sip.outputs import Address, CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
-from callwright.telephony.media.stream import LocalMedia, StreamReport
-from callwright.telephony.trunk import Trunk
+from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia, StreamReport
+from callwright.telephony.trunk import Trunk, ip_literal
 
 SAME_DIGIT_SECONDS = 0.12
 """The same key by two ways (RTP and INFO) within this time was pressed once."""
@@ -66,8 +68,15 @@ class Leg:
     early_media: bool = False
     local: LocalMedia | None = None
     "None while the media plane has no stream of this leg"
-    codec: str = ""
+    remote: RemoteMedia | None = None
+    "what the media plane was connected to last"
+    sdp_session_id: int = 0
+    sdp_version: int = 0
+    offered: sdp.SessionDescription | None = None
+    "our last offer"
     last_digit: tuple[str, DigitWay, float] | None = None
+    last: Event | None = None
+    "what will be posted once the media stream is closed"
 
     def is_repeated(self, digit: str, way: DigitWay, at: float) -> bool:
         """Whether this key press came by another way already; notes it when it did not."""
@@ -77,6 +86,59 @@ class Leg:
                 return True
         self.last_digit = (digit, way, at)
         return False
+
+    def offer(self) -> bytes:
+        """A new offer of our stream. SdpError when the trunk's codecs are not ours."""
+        host, port = self._place()
+        self.sdp_version += 1
+        self.offered = make_offer(
+            host, port, session_id=self.sdp_session_id, version=self.sdp_version, codecs=self.trunk.codecs
+        )
+        return sdp.serialize(self.offered)
+
+    def answer(self, offer: bytes) -> tuple[bytes, Negotiated]:
+        """Our answer to the peer's offer, and what it comes to. SdpError when nothing can be agreed upon."""
+        host, port = self._place()
+        self.sdp_version += 1
+        description, agreed = make_answer(
+            sdp.parse(offer),
+            host,
+            port,
+            session_id=self.sdp_session_id,
+            version=self.sdp_version,
+            codecs=self.trunk.codecs,
+        )
+        return sdp.serialize(description), agreed
+
+    def _place(self) -> tuple[str, int]:
+        if self.local is None:
+            raise SdpError("there is no stream to describe")
+        return self.local.host, self.local.port
+
+
+def remote_media(agreed: Negotiated, former: RemoteMedia | None) -> RemoteMedia:
+    """What the media plane needs of an agreement. SdpError when the peer is named instead of addressed.
+
+    A hold by the address 0.0.0.0 (RFC 3264 §8.4) is the former address with another direction.
+    """
+    address = ip_literal(agreed.host)
+    if address is None or (agreed.rtcp_host and ip_literal(agreed.rtcp_host) is None):
+        raise SdpError(f"media at the name {agreed.host!r}; an address is needed")
+    direction = Direction(agreed.direction)
+    if address.is_unspecified:
+        if former is None:
+            raise SdpError(f"media at {agreed.host} from the beginning")
+        return replace(former, direction=direction)
+    return RemoteMedia(
+        address=agreed.host,
+        port=agreed.port,
+        codec=agreed.codec,
+        payload_type=agreed.payload_type,
+        event_payload_type=next((number for number, name in agreed.received.items() if name == TELEPHONE_EVENT), None),
+        direction=direction,
+        rtcp_address=agreed.rtcp_host or None,
+        rtcp_port=agreed.rtcp_port,
+    )
 
 
 def status_of_failure(leg: Leg, failure: CallFailed) -> CallStatus:

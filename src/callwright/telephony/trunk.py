@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from callwright import settings
 from callwright.errors import TelephonyError
 from callwright.telemetry.clock import Clock
 
 RESOLVED_FOR_SECONDS = 60.0
 RESOLVE_LIMIT_SECONDS = 4.0
+
+SESSION_HEADER = "X-Callwright-Session-Id"
 
 Address = tuple[str, int]
 """IP address and UDP port."""
@@ -55,6 +58,17 @@ class Trunk:
         """An E.164 number with `+`, as this trunk writes it."""
         return e164 if self.number_format is CallerIdFormat.PLUS_E164 else e164.removeprefix("+")
 
+    def session_headers(self, session_id: str) -> list[tuple[str, str]]:
+        """Further header fields of this trunk's INVITEs; outside trunks learn nothing of our sessions."""
+        return [(SESSION_HEADER, session_id)] if self.built_in else []
+
+
+def configured(trunk: settings.Trunk) -> Trunk:
+    """A trunk as the operator's settings describe it."""
+    password = trunk.password.reveal() if trunk.password is not None else ""
+    address = trunk.address
+    return Trunk(trunk.name, address.host, address.port, trunk.username or "", password, trunk.codecs)
+
 
 def choose_trunk(trunks: Sequence[Trunk], destination: str) -> Trunk:
     """The trunk that takes a call to `destination`: the first one. TelephonyError when there is none."""
@@ -70,6 +84,8 @@ class Resolver:
         self._family = family
         self._clock = clock
         self._known: dict[tuple[str, int], tuple[float, tuple[Address, ...]]] = {}
+        self.known_hosts: frozenset[str] = frozenset()
+        "the IP addresses of all trunks resolved so far"
 
     async def resolve(self, trunk: Trunk) -> tuple[Address, ...]:
         """Every address of a trunk, the one to try first in front. TelephonyError when there is none in time."""
@@ -84,11 +100,8 @@ class Resolver:
                 raise
             return known[1]
         self._known[key] = (self._clock(), found)
+        self.known_hosts = frozenset(host for _, addresses in self._known.values() for host, _ in addresses)
         return found
-
-    def known_hosts(self) -> set[str]:
-        """The IP addresses of all trunks resolved so far."""
-        return {host for _, addresses in self._known.values() for host, _ in addresses}
 
     async def _look_up(self, trunk: Trunk) -> tuple[Address, ...]:
         literal = ip_literal(trunk.host)
