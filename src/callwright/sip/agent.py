@@ -10,13 +10,30 @@ reached, and carries the returned outputs out in order. RFC 3261 with 6026 (tran
                                   └▶ reject() / cancelled by the caller ─▶ CallFailed
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from callwright.errors import SipSyntaxError
 from callwright.sip.address import NameAddr, SipUri
+from callwright.sip.authorizer import Authorizer
+from callwright.sip.call import ALLOW, Call
+from callwright.sip.call_in import CallIn
+from callwright.sip.call_out import CallOut
 from callwright.sip.digest import Credentials
-from callwright.sip.outputs import Address, Output
-from callwright.sip.profile import AgentProfile
+from callwright.sip.envelope import Arrival, Envelope, read_envelope
+from callwright.sip.info import DIGIT_TYPES
+from callwright.sip.message import Request, Response
+from callwright.sip.outputs import Address, Output, Transmit
+from callwright.sip.parse import BrokenRequest, is_keepalive, parse, serialize
+from callwright.sip.profile import METHODS, AgentProfile
+from callwright.sip.responses import answer_address, mark_source, response_to
+from callwright.sip.transactions.layer import ServerTransaction, TransactionLayer
+from callwright.sip.validation import refusal, validate_request
+
+FINAL = range(300, 700)
+PROVISIONAL = range(101, 200)
+TAG_BYTES = 8
 
 
 class UserAgent:
@@ -27,26 +44,30 @@ class UserAgent:
     """
 
     def __init__(self, profile: AgentProfile, token: Callable[[], str]) -> None:
-        """`token` gives cryptographically random text of at least 32 bits (RFC 3261 §19.3), of token characters only."""
-        raise NotImplementedError
+        """`token` gives cryptographically random token characters, 32 bits of it at least (RFC 3261 §19.3)."""
+        self._profile = profile
+        self._token = token
+        self._layer = TransactionLayer(profile, token)
+        self._calls: dict[str, CallOut | CallIn] = {}
+        self._by_tag: dict[str, CallOut | CallIn] = {}
+        self._tag_key = token().encode()[:64]
+        self.counts: Counter[str] = self._layer.counts
+        "messages dropped or refused, by why"
 
     @property
     def deadline(self) -> float | None:
         """When to call `tick` if nothing else happens; None when nothing waits."""
-        raise NotImplementedError
+        return self._layer.schedule.deadline
 
     @property
     def calls(self) -> int:
         """Calls that have not ended."""
-        raise NotImplementedError
+        return len(self._calls)
 
     @property
     def transactions(self) -> int:
         """Transactions that have not terminated, those that only linger for repetitions included."""
-        raise NotImplementedError
-
-    counts: Counter[str]
-    "messages dropped or refused, by why"
+        return len(self._layer)
 
     def invite(
         self,
@@ -64,53 +85,253 @@ class UserAgent:
         """Place a call: INVITE `target` through `next_hop`, with `call_id` as its Call-ID and name at this door.
 
         `credentials` answer a 401 or 407 to requests of this call, and only those (once per nonce). ValueError when a
-        call of that name runs.
+        call of that name runs; SipSyntaxError when a header would break the message apart.
         """
-        raise NotImplementedError
+        if call_id in self._calls:
+            raise ValueError(f"a call named {call_id} runs already")
+        call = CallOut(self._layer, call_id, self._token(), self._forget, Authorizer(credentials, self._token))
+        call.invite(now, target, next_hop, from_, to, offer, extra_headers)
+        self._remember(call)
+        return self._taken()
 
     def ring(self, now: float, call_id: str, status: int = 180, sdp: bytes | None = None) -> list[Output]:
         """Send a provisional answer (101-199) to an incoming call, with early media when `sdp` is given."""
-        raise NotImplementedError
+        if status not in PROVISIONAL:
+            raise ValueError(f"{status} is not a provisional status")
+        call = self._incoming(call_id)
+        if call is not None:
+            call.ring(now, status, sdp)
+        return self._taken()
 
     def answer(self, now: float, call_id: str, sdp: bytes) -> list[Output]:
         """Pick an incoming call up: 200 with `sdp` (the answer, or the offer when the caller made none)."""
-        raise NotImplementedError
+        call = self._incoming(call_id)
+        if call is not None:
+            call.answer(now, sdp)
+        return self._taken()
 
     def reject(
         self, now: float, call_id: str, status: int, reason: str = "", headers: Sequence[tuple[str, str]] = ()
     ) -> list[Output]:
         """Refuse an incoming call with a final status (300-699); `CallFailed` follows at once."""
-        raise NotImplementedError
+        if status not in FINAL:
+            raise ValueError(f"{status} does not refuse")
+        call = self._incoming(call_id)
+        if call is not None:
+            call.reject(now, status, reason, headers)
+        return self._taken()
 
     def hang_up(self, now: float, call_id: str, reason: str | None = None) -> list[Output]:
         """End a call in whatever state it is; any number of times.
 
         Unanswered outgoing: CANCEL, at once or as soon as a 1xx allows it (RFC 3261 §9.1); `CallFailed` 487 follows,
-        also when a 200 crosses the CANCEL (it is acknowledged and hung up here). Unanswered incoming: 603. Answered: BYE.
-        `reason` is a Reason header value (RFC 3326) such as `Q.850;cause=16`.
+        also when a 200 crosses the CANCEL (it is acknowledged and hung up here). Unanswered incoming: 603. Answered:
+        BYE. `reason` is a Reason header value (RFC 3326) such as `Q.850;cause=16`.
         """
-        raise NotImplementedError
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.hang_up(now, reason)
+        return self._taken()
 
     def change(self, now: float, call_id: str, sdp: bytes) -> list[Output]:
-        """Offer a new session to the peer of a running call (re-INVITE); `ChangeConfirmed` or `ChangeRefused` follows."""
-        raise NotImplementedError
+        """Offer a new session to the peer of a running call (re-INVITE).
+
+        `ChangeConfirmed` or `ChangeRefused` follows, unless the call ends first.
+        """
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.change(now, sdp)
+        return self._taken()
 
     def accept_change(self, now: float, call_id: str, sdp: bytes) -> list[Output]:
         """Answer the `ChangeOffered` of a call with 200 and `sdp`."""
-        raise NotImplementedError
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.accept_change(now, sdp)
+        return self._taken()
 
     def refuse_change(self, now: float, call_id: str, status: int = 488, reason: str = "") -> list[Output]:
         """Refuse the `ChangeOffered` of a call; the session stays as it was (RFC 3261 §14.2)."""
-        raise NotImplementedError
+        if status not in FINAL:
+            raise ValueError(f"{status} does not refuse")
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.refuse_change(now, status, reason)
+        return self._taken()
 
     def receive(self, now: float, data: bytes, source: Address) -> list[Output]:
         """Take one datagram (one framed message on a stream) that came from `source`. Never raises for what it says."""
-        raise NotImplementedError
+        if not self._profile.within_budget(now, source):
+            self.counts["over budget"] += 1
+            return []
+        if is_keepalive(data):
+            return []
+        try:
+            message = parse(data)
+            if isinstance(message, Response):
+                self._layer.receive_response(now, message, source)
+                return self._taken()
+            validate_request(message)
+            arrival = Arrival(message, read_envelope(message, source))
+        except BrokenRequest as error:
+            self._answer_broken(error, source)
+        except SipSyntaxError:
+            self.counts["not SIP"] += 1
+        else:
+            mark_source(message, arrival.envelope)
+            self._receive_request(now, arrival)
+        return self._taken()
 
     def tick(self, now: float) -> list[Output]:
         """Let everything happen that is due; harmless when nothing is."""
-        raise NotImplementedError
+        self._layer.schedule.tick(now)
+        return self._taken()
 
     def transport_failed(self, now: float, destination: Address) -> list[Output]:
-        """Say that sending to `destination` failed (ICMP unreachable, connection refused): its requests fail with 503."""
-        raise NotImplementedError
+        """Say that sending to `destination` failed (ICMP unreachable, refused): requests that wait for it get 503."""
+        self._layer.transport_failed(now, destination)
+        return self._taken()
+
+    # Requests
+
+    def _receive_request(self, now: float, arrival: Arrival) -> None:
+        if self._layer.absorb(now, arrival):
+            return
+        if arrival.envelope.to_tag:
+            self._receive_in_dialog(now, arrival)
+        elif arrival.method == "CANCEL":
+            self._cancel(now, arrival)
+        elif arrival.method == "ACK":
+            self.counts["stray ACK"] += 1
+        else:
+            self._receive_outside(now, arrival)
+
+    def _receive_in_dialog(self, now: float, arrival: Arrival) -> None:
+        envelope = arrival.envelope
+        call = self._by_tag.get(envelope.to_tag)
+        dialog = call.dialog_with(envelope.from_tag) if call is not None and call.call_id == envelope.call_id else None
+        if arrival.method == "CANCEL":  # of a re-INVITE
+            self._cancel(now, arrival)
+        elif call is None or dialog is None:
+            if arrival.method == "ACK":
+                self.counts["stray ACK"] += 1
+            else:
+                # "If the request has a tag in the To header field, but the dialog identifier does not match any existing
+                # dialogs", a 481 says so.
+                self._refuse(arrival, 481)
+        else:
+            self._layer.note_received(call.name, arrival)
+            if arrival.method == "ACK":
+                call.acknowledged(now, arrival)
+            elif self._layer.full and arrival.method != "BYE":
+                self._refuse_overload(arrival)
+            else:
+                call.receive(now, arrival, dialog)
+
+    def _cancel(self, now: float, arrival: Arrival) -> None:
+        invite = self._layer.invite_behind(arrival)
+        if invite is None:
+            self._refuse(arrival, 481)
+            return
+        if invite.user is not None:
+            self._layer.note_received(invite.user.name, arrival)
+        # "the UAS MUST answer the CANCEL request itself with a 200 (OK) response", also when it comes too late.
+        answer = response_to(arrival.request, 200, to_tag=self._tag_of(invite), extra=(self._server(),))
+        self._layer.respond(now, self._layer.accept(arrival, invite.user), answer)
+        if invite.user is not None:
+            invite.user.cancelled(now, invite)
+
+    def _receive_outside(self, now: float, arrival: Arrival) -> None:
+        """A request that belongs to no call: let in, judged in the order of RFC 3261 §8.2, answered."""
+        request, envelope = arrival.request, arrival.envelope
+        if not self._profile.may_call(envelope.source, request):
+            self._refuse(arrival, 403)  # nothing in it tells a stranger why, or what else is here
+            return
+        if self._layer.is_merged(envelope):
+            self._refuse(arrival, 482)
+            return
+        refused = refusal(request, METHODS)
+        if refused is not None:
+            self._refuse(arrival, refused.status, refused.reason, refused.headers)
+        elif request.method == "OPTIONS":
+            accept = ("Accept", ", ".join(("application/sdp", *DIGIT_TYPES)))
+            self._refuse(arrival, 200, extra=(ALLOW, accept, ("Accept-Encoding", "identity")))
+        elif request.method != "INVITE":
+            self._refuse(arrival, 481)  # BYE, INFO and UPDATE mean something inside a dialog only
+        elif len(self._calls) >= self._profile.most_calls or self._layer.full:
+            self._refuse_overload(arrival)
+        else:
+            name = envelope.call_id
+            if name in self._calls:  # our own call came back to us, or two callers chose the same word
+                name = f"{name};{self._token()}"
+            call = CallIn(self._layer, name, self._token(), self._forget, arrival)
+            self._remember(call)
+            self._layer.note_received(name, arrival)
+            call.arrive(now)
+
+    # Answers without a transaction: nothing is kept of a request that is refused at the door (RFC 3261 §8.2.7)
+
+    def _refuse(self, arrival: Arrival, status: int, reason: str = "", extra: Sequence[tuple[str, str]] = ()) -> None:
+        if status >= FINAL.start:
+            self.counts[f"refused {status}"] += 1
+        request, envelope = arrival.request, arrival.envelope
+        tag = "" if envelope.to_tag else self._stateless_tag(request)
+        response = response_to(request, status, reason, to_tag=tag, extra=(*extra, self._server()))
+        self._layer.out.append(Transmit(serialize(response), answer_address(envelope)))
+
+    def _refuse_overload(self, arrival: Arrival) -> None:
+        self._refuse(arrival, 503, extra=(("Retry-After", str(self._profile.retry_after_seconds)),))
+
+    def _answer_broken(self, error: BrokenRequest, source: Address) -> None:
+        """Say to the sender of a broken request what is wrong with it, as far as it can be answered at all."""
+        self.counts["broken request"] += 1
+        request = error.request
+        if request.method in ("ACK", ""):
+            return
+        try:
+            envelope = read_envelope(request, source)
+            destination = answer_address(envelope)
+            mark_source(request, envelope)
+        except SipSyntaxError:
+            destination = source
+        try:
+            data = serialize(response_to(request, error.status, extra=(self._server(),)))
+        except SipSyntaxError:
+            return
+        self._layer.out.append(Transmit(data, destination))
+
+    def _stateless_tag(self, request: Request) -> str:
+        """ "To header tags MUST be generated for responses in a stateless manner": the same for each repetition."""
+        text = "\n".join([request.headers.get(name) or "" for name in ("From", "Call-ID", "CSeq", "Via")])
+        return hashlib.blake2s(
+            text.encode("utf-8", "replace"), key=self._tag_key[:32], digest_size=TAG_BYTES
+        ).hexdigest()
+
+    def _tag_of(self, invite: ServerTransaction) -> str:
+        """The tag for answers to a CANCEL: that of the answers to its INVITE (RFC 3261 §9.2)."""
+        return "" if invite.arrival.envelope.to_tag or not isinstance(invite.user, Call) else invite.user.local_tag
+
+    def _server(self) -> tuple[str, str]:
+        return ("Server", self._profile.name)
+
+    # Tables
+
+    def _remember(self, call: CallOut | CallIn) -> None:
+        self._calls[call.name] = call
+        self._by_tag[call.local_tag] = call
+
+    def _forget(self, call: Call) -> None:
+        self._calls.pop(call.name, None)
+        self._by_tag.pop(call.local_tag, None)
+
+    def _incoming(self, call_id: str) -> CallIn | None:
+        call = self._calls.get(call_id)
+        if isinstance(call, CallOut):
+            self.counts["wish against the call's state"] += 1
+            return None
+        return call
+
+    def _taken(self) -> list[Output]:
+        out = self._layer.out
+        self._layer.out = []
+        return out

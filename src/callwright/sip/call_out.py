@@ -1,0 +1,243 @@
+"""An outgoing call until it is answered (RFC 3261 §13.2, CANCEL §9.1, forks §13.2.2.4, digest §22).
+
+Every fork that answers with a To tag has an early dialog of its own; the first 200 becomes the call, later ones are
+acknowledged and hung up. A 200 that crosses our CANCEL is acknowledged and hung up too.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from callwright.sip.address import NameAddr, SipUri
+from callwright.sip.authorizer import Authorizer
+from callwright.sip.call import ALLOW, SDP_TYPE, Call, CallState, failure, proofs, sequence_of
+from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
+from callwright.sip.envelope import Envelope, session_description
+from callwright.sip.message import Headers, Request, Response
+from callwright.sip.outputs import Address, CallAnswered, CallFailed, CallProceeding, CallRinging, Transmit
+from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer, cancel_for
+
+
+@dataclass(slots=True)
+class Fork:
+    """A phone that rings for this call."""
+
+    dialog: Dialog
+    status: int = 0
+    sdp: bytes | None = None
+
+
+class CallOut(Call):
+    """A call that we place."""
+
+    __slots__ = (
+        "_acks",
+        "_cancel_reason",
+        "_cancel_wanted",
+        "_cancelled",
+        "_forks",
+        "_heard",
+        "_invite",
+        "_next_hop",
+        "_proceeding",
+    )
+
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        call_id: str,
+        local_tag: str,
+        forget: Callable[[Call], None],
+        authorizer: Authorizer,
+    ) -> None:
+        super().__init__(layer, call_id, call_id, local_tag, forget, authorizer)
+        self._invite: ClientTransaction | None = None
+        self._next_hop: Address = ("", 0)
+        self._forks: dict[str, Fork] = {}
+        self._acks: dict[str, tuple[bytes, Address]] = {}
+        self._heard = False  # a 1xx came, so a CANCEL may be sent
+        self._proceeding = False
+        self._cancel_wanted = False
+        self._cancelled = False
+        self._cancel_reason: str | None = None
+
+    def invite(
+        self,
+        now: float,
+        target: SipUri,
+        next_hop: Address,
+        from_: NameAddr,
+        to: NameAddr,
+        offer: bytes,
+        extra_headers: Sequence[tuple[str, str]],
+    ) -> None:
+        """Send the INVITE."""
+        self._next_hop = next_hop
+        self.local_sdp = offer
+        self.until = now + self._layer.profile.longest_setup_seconds
+        headers = Headers(
+            [
+                ("Max-Forwards", MAX_FORWARDS),
+                ("From", str(from_.with_tag(self.local_tag))),
+                ("To", str(to)),
+                ("Call-ID", self.call_id),
+                ("CSeq", "1 INVITE"),
+                ("Contact", self._layer.contact),
+                ALLOW,
+                ("Accept", "application/sdp"),
+                ("User-Agent", self._layer.profile.name),
+                *extra_headers,
+                SDP_TYPE,
+            ]
+        )
+        self._invite = self._layer.request(now, Request("INVITE", str(target), headers, offer), next_hop, self)
+        self._layer.schedule.note(self)
+
+    def dialog_with(self, tag: str) -> Dialog | None:
+        """The confirmed or early dialog with the peer of that tag."""
+        if self.dialog is not None:
+            return self.dialog if self.dialog.remote_tag == tag else None
+        fork = self._forks.get(tag)
+        return fork.dialog if fork else None
+
+    def hang_up(self, now: float, reason: str | None) -> None:
+        """CANCEL before the answer, BYE after it."""
+        if self.state is CallState.RUNNING:
+            self.send_bye(now, reason, "")
+        elif self.state is CallState.SETUP and not self._cancel_wanted:
+            self._cancel_wanted = True
+            self._cancel_reason = reason
+            # "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather, the client MUST
+            # wait for the arrival of a provisional response before sending the request."
+            if self._heard:
+                self._cancel(now)
+
+    def _cancel(self, now: float) -> None:
+        if self._invite is None or self._cancelled:
+            return
+        self._cancelled = True
+        # "the UAC [...] SHOULD consider the original transaction cancelled if there is no final response in 64*T1".
+        self.until = now + self._layer.profile.timers.give_up
+        self._layer.schedule.note(self)
+        request = cancel_for(self._invite.request, self._cancel_reason)
+        via = self._invite.request.headers.get("Via")
+        self._layer.request(now, request, self._invite.destination, self, via=via)
+
+    def took_too_long(self, now: float) -> None:
+        """Neither answer nor refusal within the set-up limit, or no final answer to the INVITE after our CANCEL."""
+        if not self._cancelled:
+            self.hang_up(now, None)  # nothing heard yet: timer B ends it
+            return
+        if self._invite is not None:
+            self._layer.abandon(self._invite)
+        self.finish(now, failure(self.name, 487, "no answer to CANCEL"))
+
+    def responded(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
+        """A response to one of our requests."""
+        if transaction.request.method == "CANCEL":
+            return  # the INVITE's own final response is what counts
+        if transaction is self._invite:
+            match response.status // 100:
+                case 1:
+                    self._rings(now, response, envelope)
+                case 2:
+                    self._accepted(now, transaction, response, envelope)
+                case _:
+                    self._refused(now, transaction, response, envelope)
+        else:
+            super().responded(now, transaction, response, envelope)
+
+    def failed(self, now: float, transaction: ClientTransaction, status: int, reason: str) -> None:
+        """One of our requests will get no response."""
+        if transaction is self._invite and self.state is CallState.SETUP:
+            if self._cancel_wanted:
+                self.finish(now, failure(self.name, 487))
+            else:
+                self.finish(now, failure(self.name, status, reason))
+        else:
+            super().failed(now, transaction, status, reason)
+
+    def offers_first(self) -> bool:
+        """Until the 200 comes, our offer has no answer."""
+        return self.state is CallState.SETUP
+
+    def peer_hung_up(self, now: float, transaction: ServerTransaction, dialog: Dialog) -> None:
+        """A BYE before the 200 means that the 200 got lost: take the whole call back."""
+        super().peer_hung_up(now, transaction, dialog)
+        if self.state is CallState.SETUP:
+            self.hang_up(now, None)
+
+    def _rings(self, now: float, response: Response, envelope: Envelope) -> None:
+        self._heard = True
+        if self.state is not CallState.SETUP:
+            return
+        if self._cancel_wanted:
+            self._cancel(now)
+            return
+        if not self._proceeding:
+            self._proceeding = True
+            self._layer.out.append(CallProceeding(self.name))
+        if response.status == 100:
+            return
+        tag = envelope.to_tag
+        fork = self._forks.get(tag)
+        if fork is None:
+            if self._invite is None or len(self._forks) >= self._layer.profile.most_forks:
+                self._layer.counts["fork beyond the limit"] += 1
+                return
+            fork = Fork(dialog_of_client(self._invite.request, response, envelope, self._next_hop))
+            self._forks[tag] = fork
+        sdp = session_description(response)
+        if response.status != fork.status or (sdp is not None and sdp != fork.sdp):
+            fork.status = response.status
+            fork.sdp = sdp or fork.sdp
+            self._layer.out.append(CallRinging(self.name, response.status, response.reason, sdp))
+
+    def _accepted(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
+        tag = envelope.to_tag
+        if tag in self._acks:
+            # "the ACK [...] is passed to the client transport every time a 2xx retransmission arrives"
+            self._layer.out.append(Transmit(*self._acks[tag], self.name))
+            return
+        # "the route set MUST be recomputed based on the 2xx"; what the peer sent in the early dialog still counts.
+        dialog = dialog_of_client(transaction.request, response, envelope, self._next_hop)
+        fork = self._forks.get(tag)
+        if fork is not None:
+            dialog.remote_sequence = fork.dialog.remote_sequence
+        self._acknowledge(transaction, dialog)
+        if self.state is CallState.SETUP and not self._cancel_wanted:
+            self.dialog = dialog
+            self.state = CallState.RUNNING
+            self.until = None
+            # Some gateways answer in the 18x and leave the 200 empty.
+            sdp = session_description(response) or (fork.sdp if fork else None) or b""
+            self._forks.clear()
+            self._layer.out.append(CallAnswered(self.name, sdp))
+            return
+        # Too late: "the UAC core [...] may need to terminate dialogs with a BYE".
+        bye = dialog.request("BYE", extra=(("User-Agent", self._layer.profile.name),))
+        self._layer.request(now, bye, dialog.destination, self)
+        if self.state is CallState.SETUP:
+            self.finish(now, failure(self.name, 487))
+
+    def _acknowledge(self, transaction: ClientTransaction, dialog: Dialog) -> None:
+        if len(self._acks) >= 2 * self._layer.profile.most_forks:
+            self._acks.pop(next(iter(self._acks)))  # a peer that invents tags without end gets no memory for them
+        request = transaction.request
+        ack = dialog.request("ACK", sequence=sequence_of(request), extra=proofs(request))
+        data = self._layer.send_once(ack, dialog.destination, self.name)
+        self._acks[dialog.remote_tag] = (data, dialog.destination)
+
+    def _refused(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
+        if self.state is not CallState.SETUP:
+            return
+        if not self._cancel_wanted:
+            again = self._authorized(now, transaction, response, envelope)
+            if again is not None:
+                self._invite = again
+                self._heard = False
+                self._forks.clear()
+                return
+        reason = response.reason
+        self.finish(
+            now, CallFailed(self.name, response.status, reason, locally_generated=False, headers=response.headers)
+        )

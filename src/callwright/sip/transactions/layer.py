@@ -1,0 +1,341 @@
+"""The transaction layer of one user agent: finds the machine a message belongs to and carries out what it asks for.
+
+Everything it has to send or tell is appended to `out`, which the user agent empties after every input. Requests that
+belong to no transaction are left to the user agent; responses that belong to none are dropped (RFC 6026 §8.9).
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from callwright.errors import SipSyntaxError
+from callwright.sip.address import BRANCH_COOKIE, host_port_text
+from callwright.sip.envelope import Arrival, Envelope, ServerKey, read_envelope
+from callwright.sip.message import Headers, Request, Response
+from callwright.sip.outputs import Address, Output, Received, Transmit
+from callwright.sip.parse import serialize
+from callwright.sip.profile import AgentProfile
+from callwright.sip.responses import answer_address
+from callwright.sip.schedule import Schedule
+from callwright.sip.transactions.client_invite import ClientInvite
+from callwright.sip.transactions.client_other import ClientOther
+from callwright.sip.transactions.effects import Effect, Effects
+from callwright.sip.transactions.server_invite import ServerInvite
+from callwright.sip.transactions.server_other import ServerOther
+from callwright.sip.validation import validate_response
+
+ClientKey = tuple[str, str]
+"""Branch and method (RFC 3261 §17.1.3)."""
+
+
+class ClientUser(Protocol):
+    """Who sent a request."""
+
+    name: str
+
+    def responded(self, now: float, transaction: "ClientTransaction", response: Response, envelope: Envelope) -> None:
+        """A response that the transaction passes up."""
+
+    def failed(self, now: float, transaction: "ClientTransaction", status: int, reason: str) -> None:
+        """No response will come: 408 after the timeout, 503 when the network would not (RFC 3261 §8.1.3.1)."""
+
+
+class ServerUser(Protocol):
+    """Who answers a request."""
+
+    name: str
+
+    def cancelled(self, now: float, transaction: "ServerTransaction") -> None:
+        """The peer took this INVITE back."""
+
+
+class ClientTransaction:
+    """A request of ours that still means something."""
+
+    __slots__ = ("ack", "data", "destination", "key", "layer", "machine", "request", "scheduled", "user")
+
+    def __init__(
+        self,
+        layer: "TransactionLayer",
+        machine: ClientInvite | ClientOther,
+        key: ClientKey,
+        request: Request,
+        destination: Address,
+        user: ClientUser,
+    ) -> None:
+        self.layer = layer
+        self.machine = machine
+        self.key = key
+        self.request = request
+        self.data = serialize(request)
+        self.ack = b""
+        self.destination = destination
+        self.user = user
+        self.scheduled: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """The machine's."""
+        return self.machine.deadline
+
+    def tick(self, now: float) -> None:
+        """Let the machine see the time."""
+        self.layer.run_client(now, self, self.machine.tick(now))
+
+
+class ServerTransaction:
+    """A request of a peer that still means something."""
+
+    __slots__ = ("arrival", "data", "destination", "key", "layer", "machine", "merged_key", "scheduled", "user")
+
+    def __init__(
+        self,
+        layer: "TransactionLayer",
+        machine: ServerInvite | ServerOther,
+        key: ServerKey,
+        arrival: Arrival,
+        user: ServerUser | None,
+    ) -> None:
+        self.layer = layer
+        self.machine = machine
+        self.key = key
+        self.arrival = arrival
+        self.merged_key = merged_key(arrival.envelope)
+        self.data = b""
+        self.destination = answer_address(arrival.envelope)
+        self.user = user
+        self.scheduled: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """The machine's."""
+        return self.machine.deadline
+
+    def tick(self, now: float) -> None:
+        """Let the machine see the time."""
+        self.layer.run_server(self, self.machine.tick(now))
+
+
+class TransactionLayer:
+    """All transactions of one user agent."""
+
+    def __init__(self, profile: AgentProfile, token: Callable[[], str]) -> None:
+        self.profile = profile
+        self.token = token
+        self.out: list[Output] = []
+        self.counts: Counter[str] = Counter()
+        self.schedule = Schedule()
+        self._sent_by = host_port_text(profile.host, profile.port)
+        parameter = "" if profile.transport == "UDP" else f";transport={profile.transport.lower()}"
+        self.contact = f"<sip:{profile.user}@{self._sent_by}{parameter}>"
+        self._clients: dict[ClientKey, ClientTransaction] = {}
+        self._servers: dict[ServerKey, ServerTransaction] = {}
+        self._merged: dict[tuple[str, ...], ServerTransaction] = {}
+        self._by_destination: dict[Address, set[ClientTransaction]] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)
+
+    @property
+    def full(self) -> bool:
+        """No room for another server transaction."""
+        return len(self) >= self.profile.most_transactions
+
+    # Client side
+
+    def request(
+        self, now: float, request: Request, destination: Address, user: ClientUser, *, via: str | None = None
+    ) -> ClientTransaction:
+        """Send a request, which has no Via yet. `via` only for CANCEL, which repeats its INVITE's (RFC 3261 §9.1)."""
+        if via is None:
+            via = self._new_via()
+        request.headers.insert_first("Via", via)
+        machine = (ClientInvite if request.method == "INVITE" else ClientOther)(self.profile.timers)
+        key = (via.rpartition("branch=")[2], request.method)
+        transaction = ClientTransaction(self, machine, key, request, destination, user)
+        self._clients[key] = transaction
+        self._by_destination.setdefault(destination, set()).add(transaction)
+        self.run_client(now, transaction, machine.start(now))
+        return transaction
+
+    def send_once(self, request: Request, destination: Address, name: str) -> bytes:
+        """Send an ACK for a 2xx: no transaction, a branch of its own (RFC 3261 §13.2.2.4). Returns what was sent."""
+        request.headers.insert_first("Via", self._new_via())
+        data = serialize(request)
+        self.out.append(Transmit(data, destination, name))
+        return data
+
+    def abandon(self, transaction: ClientTransaction) -> None:
+        """Forget an INVITE whose CANCEL was not answered either."""
+        if isinstance(transaction.machine, ClientInvite):
+            transaction.machine.abandon()
+        self._forget_client(transaction)
+
+    def receive_response(self, now: float, response: Response, source: Address) -> None:
+        """Hand a response to its transaction; drop and count those that belong to none or are broken."""
+        try:
+            via = validate_response(response)
+            envelope = read_envelope(response, source)
+        except SipSyntaxError:
+            self.counts["broken response"] += 1
+            return
+        # RFC 3261 §18.1.2: the sent-by must be what we put into our Vias, else "the response MUST be silently discarded".
+        transaction = self._clients.get((via.branch or "", envelope.cseq.method))
+        if transaction is None or host_port_text(via.host, via.port) != self._sent_by:
+            self.counts["stray response"] += 1
+            return
+        sequence = str(envelope.cseq)
+        start_line = f"SIP/2.0 {response.status} {response.reason}"
+        self.out.append(Received(transaction.user.name, start_line, sequence, source))
+        self.run_client(now, transaction, transaction.machine.respond(now, response.status), (response, envelope))
+
+    def run_client(
+        self,
+        now: float,
+        transaction: ClientTransaction,
+        effects: Effects,
+        received: tuple[Response, Envelope] | None = None,
+    ) -> None:
+        """Carry out what a client machine asked for."""
+        if transaction.machine.over:
+            self._forget_client(transaction)
+        else:
+            self.schedule.note(transaction)
+        for effect in effects:
+            match effect:
+                case Effect.SEND:
+                    self.out.append(Transmit(transaction.data, transaction.destination, transaction.user.name))
+                case Effect.ACK if received is not None:
+                    if not transaction.ack:
+                        transaction.ack = serialize(ack_for(transaction.request, received[0]))
+                    self.out.append(Transmit(transaction.ack, transaction.destination, transaction.user.name))
+                case Effect.DELIVER if received is not None:
+                    transaction.user.responded(now, transaction, *received)
+                case Effect.TIMED_OUT:
+                    transaction.user.failed(now, transaction, 408, "no response")
+                case Effect.UNREACHABLE:
+                    transaction.user.failed(now, transaction, 503, "the network could not deliver the request")
+                case _:
+                    pass
+
+    def _forget_client(self, transaction: ClientTransaction) -> None:
+        self._clients.pop(transaction.key, None)
+        peers = self._by_destination.get(transaction.destination)
+        if peers is not None:
+            peers.discard(transaction)
+            if not peers:
+                del self._by_destination[transaction.destination]
+
+    def _new_via(self) -> str:
+        # RFC 3581 §3: rport asks that responses come back to the port we sent from.
+        return f"SIP/2.0/{self.profile.transport} {self._sent_by};rport;branch={BRANCH_COOKIE}{self.token()}"
+
+    # Server side
+
+    def absorb(self, now: float, arrival: Arrival) -> bool:
+        """Whether a request repeats one that is known, or acknowledges one; then it is dealt with."""
+        method = "INVITE" if arrival.method == "ACK" else arrival.method
+        transaction = self._servers.get(arrival.envelope.server_key(method))
+        if transaction is None:
+            return False
+        if transaction.user is not None:
+            self.note_received(transaction.user.name, arrival)
+        if arrival.method != "ACK":
+            self.run_server(transaction, transaction.machine.repeat(now))
+            return True
+        if not isinstance(transaction.machine, ServerInvite):
+            return True
+        effects = transaction.machine.acknowledge(now)
+        self.run_server(transaction, effects)
+        # An ACK for a 2xx belongs to the dialog, also when the peer used the INVITE's branch for it.
+        return Effect.DELIVER not in effects
+
+    def accept(self, arrival: Arrival, user: ServerUser | None) -> ServerTransaction:
+        """Take up a new request; answer it with `respond`."""
+        machine = (ServerInvite if arrival.method == "INVITE" else ServerOther)(self.profile.timers)
+        key = arrival.envelope.server_key(arrival.method)
+        transaction = ServerTransaction(self, machine, key, arrival, user)
+        self._servers[key] = transaction
+        self._merged.setdefault(transaction.merged_key, transaction)
+        return transaction
+
+    def respond(self, now: float, transaction: ServerTransaction, response: Response) -> None:
+        """Answer a request that was taken up."""
+        effects = transaction.machine.respond(now, response.status)
+        if Effect.SEND in effects:
+            transaction.data = serialize(response)
+        self.run_server(transaction, effects)
+
+    def invite_behind(self, cancel: Arrival) -> ServerTransaction | None:
+        """The INVITE that a CANCEL takes back: same branch (RFC 3261 §9.2)."""
+        return self._servers.get(cancel.envelope.server_key("INVITE"))
+
+    def is_merged(self, envelope: Envelope) -> bool:
+        """Whether the same request reached us before on another way (RFC 3261 §8.2.2.2)."""
+        return merged_key(envelope) in self._merged
+
+    def run_server(self, transaction: ServerTransaction, effects: Effects) -> None:
+        """Carry out what a server machine asked for."""
+        if transaction.machine.over:
+            self._servers.pop(transaction.key, None)
+            if self._merged.get(transaction.merged_key) is transaction:
+                del self._merged[transaction.merged_key]
+        else:
+            self.schedule.note(transaction)
+        for effect in effects:
+            match effect:
+                case Effect.SEND:
+                    name = transaction.user.name if transaction.user is not None else ""
+                    if transaction.data:
+                        self.out.append(Transmit(transaction.data, transaction.destination, name))
+                case Effect.TIMED_OUT:
+                    self.counts["refusal never acknowledged"] += 1
+                case _:
+                    pass
+
+    def note_received(self, name: str, arrival: Arrival) -> None:
+        """Tell that a request of this call arrived."""
+        request = arrival.request
+        start_line = f"{request.method} {request.uri} SIP/2.0"
+        self.out.append(Received(name, start_line, str(arrival.envelope.cseq), arrival.envelope.source))
+
+    # Both
+
+    def transport_failed(self, now: float, destination: Address) -> None:
+        """Fail the requests that wait for an answer from there. Responses are repeated by their timers (RFC 6026 §8.7)."""
+        for transaction in tuple(self._by_destination.get(destination, ())):
+            self.run_client(now, transaction, transaction.machine.transport_failed(now))
+
+
+def merged_key(envelope: Envelope) -> tuple[str, ...]:
+    """What two copies of one request have in common though they came on different ways."""
+    return (envelope.from_tag, envelope.call_id, str(envelope.cseq))
+
+
+def ack_for(invite: Request, response: Response) -> Request:
+    """The ACK for a final response other than 2xx (RFC 3261 §17.1.1.3)."""
+    # "The ACK MUST contain a single Via header field, and this MUST be equal to the top Via header field of the original
+    # request"; To comes from the response; Route is the request's; "The ACK request's Request-URI" is too.
+    number = (invite.headers.get("CSeq") or "").split()[0]
+    headers = Headers([("Via", invite.headers.get("Via") or ""), ("Max-Forwards", "70")])
+    for route in invite.headers.all("Route"):
+        headers.add("Route", route)
+    headers.add("From", invite.headers.get("From") or "")
+    headers.add("To", response.headers.get("To") or "")
+    headers.add("Call-ID", invite.headers.get("Call-ID") or "")
+    headers.add("CSeq", f"{number} ACK")
+    return Request("ACK", invite.uri, headers)
+
+
+def cancel_for(invite: Request, reason: str | None) -> Request:
+    """The CANCEL for an INVITE (RFC 3261 §9.1), without its Via."""
+    number = (invite.headers.get("CSeq") or "").split()[0]
+    headers = Headers([("Max-Forwards", "70")])
+    for route in invite.headers.all("Route"):
+        headers.add("Route", route)
+    for name in ("From", "To", "Call-ID"):
+        headers.add(name, invite.headers.get(name) or "")
+    headers.add("CSeq", f"{number} CANCEL")
+    if reason:
+        headers.add("Reason", reason)
+    return Request("CANCEL", invite.uri, headers)
