@@ -1,8 +1,8 @@
 """WAV files in memory: a header to write, a container to read (RIFF WAVE).
 
-Reading is for files of callwright's own making and answers of speech services: 16-bit PCM, A-law and µ-law. Files of any
-other make go through the decoder in a worker process. Lengths in the file are never trusted: a chunk that claims more
-than there is ends where the bytes end, as streamed files with a length of 0 or 0xFFFFFFFF need.
+Reading is for files of callwright's own making and answers of speech services: 16-bit PCM, A-law and µ-law. Files of
+any other make go through the decoder in a worker process. Lengths in the file are never trusted: a chunk that claims
+more than there is ends where the bytes end, as streamed files with a length of 0 or 0xFFFFFFFF need.
 """
 
 import struct

@@ -1,0 +1,210 @@
+"""One stream in the media process: a pair of sockets, and what goes out and comes in through them."""
+
+import contextlib
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+
+from callwright.errors import RtpError, TelephonyError
+from callwright.rtp import rtcp
+from callwright.rtp.statistics import mos
+from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
+from callwright.telephony.media.outbound import Outbound
+from callwright.telephony.media.pacer import Slot
+from callwright.telephony.media.prompts import FRAME_BYTES, PromptFiles
+from callwright.telephony.media.reports import Reports
+from callwright.telephony.media.stream import RemoteMedia, StreamReport
+
+SO_TIMESTAMPNS = 35
+"""From Linux's asm-generic/socket.h; Python has no name for it. Alpha, MIPS, PA-RISC and SPARC differ."""
+LARGEST_DATAGRAM = 2048
+RECEIVE_BUFFER_BYTES = 65_536
+"""A second and more of audio; a flood beyond it is dropped by the kernel."""
+EXPEDITED_FORWARDING = 46 << 2
+"""DSCP EF in the traffic class byte (RFC 4594 §4.1)."""
+_TIMESTAMP_SPACE = socket.CMSG_SPACE(16)
+_TIMESPEC = struct.Struct("@qq")
+
+
+def bound_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """RTP and RTCP sockets at `port` and `port` + 1, not connected yet; `OSError` when either is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    rtp = _bound(family, host, port)
+    try:
+        return rtp, _bound(family, host, port + 1)
+    except OSError:
+        rtp.close()
+        raise
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, EXPEDITED_FORWARDING)
+        else:
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _connect(connecting: socket.socket, address: str, port: int) -> None:
+    """Only datagrams from there arrive from now on; what came before, from anywhere, is thrown away."""
+    connecting.connect((address, port))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            with contextlib.suppress(ConnectionError):
+                connecting.recv(1)
+
+
+class Call:
+    """A stream from open to close. Times are CLOCK_MONOTONIC; `anchor` turns them into platform time."""
+
+    def __init__(
+        self,
+        stream_id: str,
+        port: int,
+        sockets: tuple[socket.socket, socket.socket],
+        anchor: float,
+        started: Callable[[str, str, float], None],
+        finished: Callable[[str, str, float, str], None],
+    ) -> None:
+        self.stream_id = stream_id
+        self.port = port
+        self.rtp, self.rtcp = sockets
+        ssrc = secrets.randbits(32)
+        self.outbound = Outbound(
+            ssrc,
+            self.rtp.send,
+            lambda playback_id, now: started(stream_id, playback_id, now),
+            lambda playback_id, now, reason: finished(stream_id, playback_id, now, reason),
+        )
+        self.inbound = Inbound()
+        self.reports = Reports(ssrc, secrets.token_hex(12).encode())
+        self.remote: RemoteMedia | None = None
+        self._anchor = anchor
+        self._slot: Slot | None = None
+        self._row = 0
+        self._source: object = None
+        self._malformed_rtcp = 0
+
+    def connect(self, remote: RemoteMedia, slot: Slot, files: PromptFiles, now: float) -> None:
+        """Go to `remote` from now on; `slot` is where a stream not connected before finds its place.
+
+        `TelephonyError` when the system cannot send there; the stream is then as it was.
+        """
+        before = self.remote
+        try:
+            if before is None or (before.address, before.port) != (remote.address, remote.port):
+                _connect(self.rtp, remote.address, remote.port)
+                self._source = self.rtp.getpeername()
+                self.inbound.unlock()
+                self.reports.forget_peer()
+            _connect(self.rtcp, remote.rtcp_address or remote.address, remote.rtcp_port or remote.port + 1)
+        except (OSError, OverflowError) as error:
+            raise TelephonyError(f"cannot send to {remote.address}:{remote.port}: {error}") from error
+        self.remote = remote
+        if self._slot is None:
+            self._slot = slot
+            self._row = slot.add(self.outbound, secrets.randbits)
+        sends = remote.direction.sends
+        self.outbound.agree(remote.codec, remote.payload_type, sends, files, now)
+        self._slot.set_sending(self._row, sends)
+        self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
+
+    def receive_rtp(self, now: float) -> str | None:
+        """Take one datagram from the socket; returns the key when it begins a press."""
+        inbound = self.inbound
+        try:
+            data, ancillary, flags, source = self.rtp.recvmsg(LARGEST_DATAGRAM, _TIMESTAMP_SPACE)
+        except BlockingIOError:
+            return None
+        except OSError:  # what ICMP said of a packet we sent; sending counts it too
+            self.outbound.send_errors += 1
+            return None
+        if source != self._source:
+            inbound.refused += 1
+            return None
+        if flags & socket.MSG_TRUNC:
+            inbound.malformed += 1
+            return None
+        # The kernel's stamp says when the datagram came; we look every few milliseconds, which would pass for jitter.
+        arrival = now
+        for level, kind, stamp in ancillary:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+                arrival = seconds + nanoseconds * 1e-9
+        return inbound.receive(data, arrival, now)
+
+    def receive_rtcp(self, now: float) -> None:
+        """Take one datagram from the socket."""
+        try:
+            data = self.rtcp.recv(LARGEST_DATAGRAM)
+        except OSError:  # nothing there after all, or ICMP: many peers have no RTCP port at all
+            return
+        try:
+            packets = rtcp.parse(data)
+        except RtpError:
+            self._malformed_rtcp += 1
+            return
+        self.inbound.alive(now)
+        if self.reports.receive(packets, self.inbound.ssrc, self._anchor + now):
+            self.inbound.unlock()
+            self.reports.forget_peer()
+
+    def send_report(self, now: float, *, goodbye: bool = False) -> None:
+        """Tell the peer how it goes; nothing happens before the first connect."""
+        if self._slot is None:
+            return
+        sent = self.outbound.packets_sent
+        packets = self.reports.compound(
+            self._anchor + now,
+            self._slot.rtp_time(self._row, now),
+            sent,
+            sent * FRAME_BYTES,
+            self.inbound.statistics,
+            self.inbound.ssrc,
+        )
+        if goodbye:
+            packets.append(self.reports.goodbye())
+        with contextlib.suppress(OSError):  # the peer need not listen for RTCP
+            self.rtcp.send(rtcp.serialize(packets))
+
+    def close(self, now: float) -> StreamReport:
+        """Say goodbye, free everything, and sum up."""
+        self.outbound.end(now)
+        self.send_report(now, goodbye=True)
+        if self._slot is not None:
+            self._slot.remove(self._row)
+        self.rtp.close()
+        self.rtcp.close()
+        return self._summed_up()
+
+    def _summed_up(self) -> StreamReport:
+        outbound, inbound, reports = self.outbound, self.inbound, self.reports
+        heard = inbound.statistics
+        trip_ms = None if reports.round_trip_seconds is None else reports.round_trip_seconds * 1000
+        remote_loss = None
+        if reports.remote_lost is not None and outbound.packets_sent:
+            remote_loss = min(1.0, max(0.0, reports.remote_lost / outbound.packets_sent))
+        return StreamReport(
+            packets_sent=outbound.packets_sent,
+            packets_received=heard.packets,
+            packets_lost=heard.lost,
+            loss_rate=heard.loss_rate,
+            jitter_ms=heard.jitter_ms,
+            mos=mos(heard.loss_rate, heard.jitter_ms, trip_ms or 0.0) if heard.packets else None,
+            gaps=outbound.gaps,
+            send_errors=outbound.send_errors,
+            malformed=inbound.malformed + self._malformed_rtcp,
+            refused=inbound.refused,
+            round_trip_ms=trip_ms,
+            remote_loss_rate=remote_loss,
+            remote_jitter_ms=None if reports.remote_jitter is None else reports.remote_jitter / CLOCK_RATE * 1000,
+        )

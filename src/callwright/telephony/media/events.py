@@ -1,0 +1,54 @@
+"""What the media plane posts. `at` is platform time.
+
+Structs rather than dataclasses because they cross from the media process to its parent as they are.
+"""
+
+import msgspec
+
+
+class PlaybackStarted(msgspec.Struct, frozen=True, tag=True):
+    """The first packet of a playback left (or would have left, had the peer not put us on hold)."""
+
+    at: float
+    stream_id: str
+    playback_id: str
+
+
+class PlaybackFinished(msgspec.Struct, frozen=True, tag=True):
+    """A playback ended: the 20 ms of its last packet are over, or it was stopped, or it could not be played."""
+
+    at: float
+    stream_id: str
+    playback_id: str
+    completed: bool
+    "False when not all of it was played"
+    reason: str = ""
+    "words for the trace when it was not: stopped, stream closed, or what is wrong with the prompt"
+
+
+class DigitPressed(msgspec.Struct, frozen=True, tag=True):
+    """A key was pressed (RFC 4733); once per press, when its first packet came."""
+
+    at: float
+    stream_id: str
+    digit: str
+    "one of 0-9 * # A-D"
+
+
+class StreamSilent(msgspec.Struct, frozen=True, tag=True):
+    """Nothing came from the peer for a while, neither RTP nor RTCP, though it should send. Once per silence."""
+
+    at: float
+    stream_id: str
+    silent_seconds: float
+
+
+class MediaGone(msgspec.Struct, frozen=True, tag=True):
+    """The media process died, and every stream with it; no PlaybackFinished follows. `MediaPlane.start` begins anew."""
+
+    at: float
+    reason: str
+
+
+StreamEvent = PlaybackStarted | PlaybackFinished | DigitPressed | StreamSilent
+MediaEvent = StreamEvent | MediaGone
