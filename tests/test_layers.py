@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "callwright"
 
 FLOORS: dict[int, tuple[str, ...]] = {
-    7: ("__main__", "cli"),
+    7: ("__main__", "cli", "node"),
     6: ("api", "console", "simulator"),
     5: ("switchboard",),
     4: ("telephony", "speech", "webhooks", "storage", "egress"),

@@ -81,7 +81,7 @@ class SomePrompts:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await Store.open(f"sqlite:///{tmp_path / 'callwright.sqlite'}", tmp_path)
+    store = await Store.open(f"sqlite:///{tmp_path / 'callwright.db'}")
     await store.ensure_sub_account("riders_hq")
     yield store
     await store.close()
@@ -107,7 +107,7 @@ class Bench:
             clock=CLOCK,
             new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012}",
             on_owed=self._note_owed,
-            on_entry=lambda trace, entry: self.entries.append(entry),
+            watcher_for=lambda session_id, destination: self.entries.append,
             limits=BoardLimits(**limits),
             sleep=self._sleep,
         )
@@ -152,7 +152,7 @@ async def test_the_intent_is_durable_before_the_line_dials(store: Store, tmp_pat
     seen: list[tuple[str, str]] = []
 
     def look(leg_id: str) -> None:
-        with closing(sqlite3.connect(tmp_path / "callwright.sqlite")) as another_connection:
+        with closing(sqlite3.connect(tmp_path / "callwright.db")) as another_connection:
             seen.extend(another_connection.execute("SELECT leg_id, sip_call_id FROM dial_intents"))
 
     bench.line.before_dial = look
@@ -234,7 +234,7 @@ async def test_a_restart_begins_what_was_not_dialled_and_ends_what_was(store: St
     assert cut_off.error is not None
     assert (cut_off.status, cut_off.error.code, cut_off.legs[0].call_id) == (CallStatus.ERROR, -2001, "leg-x")
     assert bench.line.asked.count("dial") == 1
-    assert await store.unfinished_sessions() == []
+    assert not await store.unfinished_sessions()
 
 
 class AwayOnce:

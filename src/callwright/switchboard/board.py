@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from callwright.callflow.events import Event
-from callwright.callflow.plan import Callflow
+from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.session import Session, SessionRules
 from callwright.errors import CallwrightError, ErrorCode
 from callwright.storage.records import SessionState, StoredSession
@@ -18,7 +18,7 @@ from callwright.switchboard.live import LiveSession, Rooms
 from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, Records, Sleep
 from callwright.switchboard.recovery import interrupted_summary
 from callwright.telemetry.clock import Clock
-from callwright.telemetry.trace import Trace, TraceEntry
+from callwright.telemetry.trace import Trace, TraceEntry, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -51,18 +51,19 @@ class Switchboard:
         clock: Clock,
         new_id: Callable[[], str],
         on_owed: Callable[[], None],
-        on_entry: Callable[[Trace, TraceEntry], None],
+        watcher_for: Callable[[str, str], Watcher],
         limits: BoardLimits | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._rooms = Rooms(lines, prompts, records, encode_summary, clock, self._know_leg, on_owed, sleep)
         self._rules_for = rules_for
         self._new_id = new_id
-        self._on_entry = on_entry
+        self._watcher_for = watcher_for
         self._limits = limits or BoardLimits()
         self._live: dict[str, LiveSession] = {}
         self._legs: dict[str, LiveSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._impatient = asyncio.Event()
         self.draining = False
         self.events_for_nobody = 0
 
@@ -128,8 +129,12 @@ class Switchboard:
     async def drain(self, limit_seconds: float) -> int:
         """Take no new sessions, let the live ones finish; returns how many had to be cut off."""
         self.draining = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=limit_seconds)
+        idle = asyncio.create_task(self._idle())
+        impatient = asyncio.create_task(self._impatient.wait())
+        await asyncio.wait({idle, impatient}, timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in (idle, impatient):
+            task.cancel()
+        await asyncio.gather(idle, impatient, return_exceptions=True)
         cut_off = len(self._live)
         for live in self._live.values():
             live.stop("callwright was shut down", ErrorCode.INTERNAL)
@@ -140,9 +145,16 @@ class Switchboard:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return cut_off
 
+    def cut_off(self) -> None:
+        """A drain that is under way waits no longer."""
+        self._impatient.set()
+
+    async def _idle(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def _begin(self, session_id: str, sub_account_id: str, callflow: Callflow, accepted_at: float) -> None:
-        trace = Trace(session_id)
-        trace.watchers.append(lambda entry: self._on_entry(trace, entry))
+        trace = self._new_trace(session_id, callflow)
         trace.add(accepted_at, "session.accepted", sub_account_id=sub_account_id, actions=len(callflow.actions))
         session = Session(session_id, sub_account_id, callflow, self._rules_for(sub_account_id), self._new_id)
         live = LiveSession(session, trace, self._rooms)
@@ -150,6 +162,11 @@ class Switchboard:
         task = asyncio.create_task(live.run(), name=f"session {session_id}")
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(live, done))
+
+    def _new_trace(self, session_id: str, callflow: Callflow) -> Trace:
+        first = callflow.actions[0]
+        destination = first.destination if isinstance(first, MakeCall) else ""
+        return Trace(session_id, watchers=[self._watcher_for(session_id, destination)])
 
     def _know_leg(self, leg_id: str, live: LiveSession) -> None:
         self._legs[leg_id] = live
@@ -164,8 +181,7 @@ class Switchboard:
 
     async def _end_cut_off(self, stored: StoredSession) -> None:
         summary = interrupted_summary(stored, self._rooms.clock())
-        trace = Trace(stored.session_id)
-        trace.watchers.append(lambda entry: self._on_entry(trace, entry))
+        trace = self._new_trace(stored.session_id, stored.callflow)
         trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
         trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
         body = self._rooms.encode_summary(summary)

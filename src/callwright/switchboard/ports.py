@@ -1,6 +1,6 @@
 """What the switchboard asks of the rooms below it. The real rooms fit as they are; a simulation hands in its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from callwright.audio.prompt import Prompt
@@ -52,7 +52,7 @@ class Records(Protocol):
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
         """Write the one terminal record; False when there was one already."""
 
-    async def unfinished_sessions(self) -> list[StoredSession]:
+    async def unfinished_sessions(self) -> Sequence[StoredSession]:
         """Accepted, but without a terminal record."""
 
 

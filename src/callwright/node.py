@@ -1,0 +1,242 @@
+"""One callwright node: every room, put together from settings. Started by `run`, `serve` and the tests alike."""
+
+import contextlib
+import logging
+import os
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from callwright import numbers
+from callwright.api.app import create_app
+from callwright.api.platform import Platform
+from callwright.api.server import HttpServer, serve_http
+from callwright.callflow.session import SessionRules
+from callwright.callflow.summary import SessionSummary
+from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
+from callwright.contract.webhooks import session_summary
+from callwright.egress import Egress
+from callwright.errors import CallwrightError, SettingsError, StorageError
+from callwright.settings import ANY, Settings
+from callwright.simulator.carrier import Carrier, HeardCall
+from callwright.speech.prompts import Prompts
+from callwright.storage.store import Store
+from callwright.switchboard.board import Switchboard
+from callwright.telemetry.clock import Clock, platform_clock
+from callwright.telemetry.log import watch_story
+from callwright.telemetry.metrics import Metrics
+from callwright.telephony.line import Telephony, TelephonySettings
+from callwright.telephony.trunk import Trunk
+from callwright.webhooks.delivery import Deliverer
+
+log = logging.getLogger(__name__)
+
+DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
+DEVELOPMENT_KEY_FILE = "development.key"
+"""Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key."""
+
+
+def database_url(settings: Settings) -> str:
+    """Where the embedded database is; its folder is made."""
+    folder = Path(settings.data)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"the data folder {folder} cannot be made: {error.strerror} (--data)") from error
+    return f"sqlite:///{folder / 'callwright.db'}"
+
+
+@dataclass(slots=True)
+class Node:
+    """A running node; `stop` ends it."""
+
+    settings: Settings
+    store: Store
+    board: Switchboard
+    telephony: Telephony
+    deliverer: Deliverer
+    carrier: Carrier | None
+    http: HttpServer
+    development_key: str | None
+    _closers: contextlib.AsyncExitStack
+
+    @classmethod
+    async def start(cls, settings: Settings, *, on_heard: Callable[[HeardCall], None] | None = None) -> Self:
+        """Start every room, take up what an earlier process left, then listen. Raises CallwrightError with words."""
+        async with contextlib.AsyncExitStack() as closers:
+            clock = platform_clock()
+            numbers.warm()
+            store = await Store.open(database_url(settings), clock=clock)
+            closers.push_async_callback(store.close)
+            key = await _accounts(settings, store)
+            egress = Egress(allow_loopback=settings.development)
+            closers.push_async_callback(egress.aclose)
+            prompts = Prompts(Path(settings.data) / "prompts", egress, clock, workers=settings.speech_workers)
+            await prompts.start()
+            closers.push_async_callback(prompts.stop)
+            carrier = await _carrier(settings, clock, on_heard, closers)
+            deliverer = Deliverer(store, egress.post, clock)
+            board: Switchboard
+            telephony = Telephony(
+                TelephonySettings(
+                    sip_host=settings.sip.host,
+                    sip_port=settings.sip.port,
+                    rtp_ports=settings.rtp_ports,
+                    trunks=_trunks(settings, carrier),
+                ),
+                clock,
+                lambda leg_id, event: board.post(leg_id, event),
+            )
+            board = Switchboard(
+                telephony,
+                prompts,
+                store,
+                rules_for=_rules(settings),
+                encode_summary=_encode_summary,
+                clock=clock,
+                new_id=_new_uuid,
+                on_owed=deliverer.wake,
+                watcher_for=watch_story,
+            )
+            await telephony.start()
+            closers.push_async_callback(telephony.stop)
+            await deliverer.start()
+            closers.push_async_callback(deliverer.stop)
+            taken_up = await board.recover()
+            if taken_up:
+                log.warning("%d sessions of an earlier process were taken up", taken_up)
+            app = create_app(
+                Platform(
+                    board=board,
+                    store=store,
+                    policy_for=_policies(settings),
+                    clock=clock,
+                    new_uuid=_new_uuid,
+                    trouble=_trouble(telephony, store),
+                    draining=lambda: board.draining,
+                    metrics=Metrics(),
+                    metrics_readers=settings.metrics,
+                )
+            )
+            http = await serve_http(app, settings.http)
+            closers.push_async_callback(http.stop)
+            return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
+
+    async def stop(self, drain_seconds: float) -> int:
+        """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off."""
+        cut_off = await self.board.drain(drain_seconds)
+        await self._closers.aclose()
+        return cut_off
+
+
+async def _accounts(settings: Settings, store: Store) -> str | None:
+    """Make the sub-accounts of the settings; the development key, if this is development."""
+    for account in settings.sub_accounts:
+        await store.ensure_sub_account(account.name)
+    if not settings.development:
+        if not any(key.revoked_at is None for key in await store.list_keys()):
+            raise SettingsError("no API key exists. Make one: callwright keys create SUB_ACCOUNT")
+        if not settings.trunks:
+            raise SettingsError("no trunk is set. Give one with --trunk sip:HOST:PORT or a [trunks.NAME] table")
+        return None
+    await store.ensure_sub_account(DEVELOPMENT_SUB_ACCOUNT)
+    text = _development_key(settings)
+    try:
+        await store.adopt_key(text, DEVELOPMENT_SUB_ACCOUNT, "development")
+    except StorageError as error:
+        raise SettingsError(f"the development key cannot be used: {error}. Choose another with --api-key") from error
+    return text
+
+
+def _development_key(settings: Settings) -> str:
+    """The preset key, or the one this data folder had before, or a new one."""
+    path = Path(settings.data) / DEVELOPMENT_KEY_FILE
+    if settings.api_key is None and path.exists():
+        return path.read_text(encoding="ascii").strip()
+    text = settings.api_key.reveal() if settings.api_key else "cw_" + secrets.token_urlsafe(32)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+    return text
+
+
+async def _carrier(
+    settings: Settings,
+    clock: Clock,
+    on_heard: Callable[[HeardCall], None] | None,
+    closers: contextlib.AsyncExitStack,
+) -> Carrier | None:
+    """The built-in carrier, unless there is a real one."""
+    if not settings.development or settings.trunks:
+        return None
+    carrier = Carrier(Path(settings.data) / "heard", clock, on_heard=on_heard)
+    await carrier.start()
+    closers.push_async_callback(carrier.stop)
+    return carrier
+
+
+def _trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
+    if carrier is not None:
+        host, port = carrier.address
+        return (Trunk("built-in", host, port, built_in=True),)
+    return tuple(
+        Trunk(
+            trunk.name,
+            trunk.address.host,
+            trunk.address.port,
+            username=trunk.username or "",
+            password=trunk.password.reveal() if trunk.password else "",
+            codecs=trunk.codecs,
+        )
+        for trunk in settings.trunks
+    )
+
+
+def _rules(settings: Settings) -> Callable[[str], SessionRules]:
+    def rules_for(sub_account_id: str) -> SessionRules:
+        return SessionRules(settings.ring_timeout_seconds, settings.sub_account(sub_account_id).destinations)
+
+    return rules_for
+
+
+def _policies(settings: Settings) -> Callable[[str], RequestPolicy]:
+    known: dict[str, RequestPolicy] = {}
+
+    def policy_for(sub_account_id: str) -> RequestPolicy:
+        if sub_account_id not in known:
+            account = settings.sub_account(sub_account_id)
+            known[sub_account_id] = RequestPolicy(
+                caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
+                capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
+                strict_digit_timeout=account.strict_digit_timeout,
+                coerce_numbers=account.coerce_numbers,
+            )
+        return known[sub_account_id]
+
+    return policy_for
+
+
+def _encode_summary(summary: SessionSummary) -> bytes:
+    return msgspec.json.encode(session_summary(summary))
+
+
+def _new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def _trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str | None]]:
+    async def trouble() -> str | None:
+        if not telephony.ready:
+            return "telephony is not ready: the media process is being restarted"
+        try:
+            await store.has_sub_account(DEVELOPMENT_SUB_ACCOUNT)
+        except CallwrightError as error:
+            return f"the database does not answer: {error}"
+        return None
+
+    return trouble
