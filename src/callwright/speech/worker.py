@@ -1,0 +1,125 @@
+"""A worker process: `python -m callwright.speech.worker speak|decode`, one job at a time over its standard streams.
+
+It holds no secrets (its environment is emptied by who starts it), opens no network connection, and has limits on memory
+and processor time, because hostile text and files may kill it or take it over. A decoding worker cannot open anything
+at all once it is ready: files, sockets and pipes beyond those it has are over its limit. At the end of its input it
+ends.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from typing import BinaryIO
+
+from callwright.speech import messages
+
+MEMORY_BYTES = 768 * 1024 * 1024
+JOB_CPU_SECONDS = 15
+_SPEAK_OPEN_FILES = 24
+
+Job = Callable[[messages.Head, bytes], tuple[messages.Head, bytes]]
+
+
+def main(role: str) -> None:
+    """Serve jobs until the input ends."""
+    # Whatever a library prints must not end up among the answers.
+    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    job = _speaking() if role == "speak" else _decoding()
+    _limit(resource.RLIMIT_NOFILE, _SPEAK_OPEN_FILES if role == "speak" else answers.fileno() + 1)
+    _answer(answers, {"ready": True}, b"")
+    while (message := messages.read(jobs)) is not None:
+        _grant_cpu_seconds(JOB_CPU_SECONDS)
+        _answer(answers, *job(*message))
+
+
+def _speaking() -> Job:
+    from callwright.speech.providers.espeak_library import Espeak, EspeakError
+    from callwright.speech.sound import TooLong, downsampled
+
+    espeak = Espeak()
+
+    def speak(head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
+        try:
+            sound = espeak.speak(body.decode(), str(head["voice"]), int(head["words_per_minute"]))
+            return {"ok": True}, downsampled(sound, espeak.sample_rate_hz)
+        except EspeakError as error:
+            return {"ok": False, "reason": str(error)}, b""
+        except TooLong:
+            return {"ok": False, "reason": "the text takes longer than 10 minutes to speak"}, b""
+        except MemoryError:
+            return {"ok": False, "reason": "it needs too much memory"}, b""
+
+    # The first resampling loads what the rest needs.
+    downsampled(bytes(4_410), espeak.sample_rate_hz)
+    return speak
+
+
+def _decoding() -> Job:
+    import av.logging
+
+    from callwright.speech.decode import Undecodable, decode
+
+    av.logging.set_level(None)
+    # Everything that is loaded on first use is loaded now, before the process may open nothing more.
+    for warm in (_smallest_wav(), b"ID3" + bytes(100)):
+        try:
+            decode(warm)
+        except Undecodable:
+            continue
+
+    def undo(_head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
+        try:
+            decoded = decode(body)
+        except Undecodable as error:
+            return {"ok": False, "reason": str(error)}, b""
+        except MemoryError:
+            return {"ok": False, "reason": "it needs too much memory"}, b""
+        head: messages.Head = {
+            "ok": True,
+            "codec": decoded.codec,
+            "sample_rate_hz": decoded.sample_rate_hz,
+            "channels": decoded.channels,
+            "bad_packets": decoded.bad_packets,
+        }
+        return head, decoded.pcm
+
+    return undo
+
+
+def _smallest_wav() -> bytes:
+    rate = 16_000
+    form = b"fmt \x10\0\0\0\x01\0\x01\0" + rate.to_bytes(4, "little") + (2 * rate).to_bytes(4, "little") + b"\2\0\x10\0"
+    data = b"data" + (640).to_bytes(4, "little") + bytes(640)
+    return b"RIFF" + (4 + len(form) + len(data)).to_bytes(4, "little") + b"WAVE" + form + data
+
+
+def _answer(answers: BinaryIO, head: messages.Head, body: bytes) -> None:
+    answers.write(messages.serialize(head, body))
+    answers.flush()
+
+
+def _limit(what: int, most: int) -> None:
+    """Lower a limit for good; one that is already lower stays."""
+    _, hard = resource.getrlimit(what)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
+
+
+def _grant_cpu_seconds(seconds: int) -> None:
+    """From now on this many seconds of processor time; the limit counts from the start of the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    until = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (until if hard == resource.RLIM_INFINITY else min(until, hard), hard))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
