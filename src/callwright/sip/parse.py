@@ -64,7 +64,7 @@ def serialize(message: Message) -> bytes:
     Raises SipSyntaxError when a part would break the message apart: line ends in a value, a space in the URI.
     """
     if isinstance(message, Request):
-        if not is_token(message.method) or not message.uri or len(message.uri.split()) != 1:
+        if not is_token(message.method) or not _can_be_uri(message.uri):
             raise SipSyntaxError(f"not a request line: {message.method[:40]!r} {message.uri[:80]!r}")
         lines = [f"{message.method} {message.uri} SIP/2.0"]
     else:
@@ -116,6 +116,11 @@ def _looks_like_request(start_line: str) -> bool:
     return len(words) >= 2 and is_token(words[0]) and _SIP_VERSION.fullmatch(words[-1]) is not None
 
 
+def _can_be_uri(text: str) -> bool:
+    """Whether the text is one word without control characters, as far as the request line cares."""
+    return text != "" and text.isprintable() and " " not in text
+
+
 def _request(start_line: str, lines: list[str], rest: bytes, *, complete: bool) -> Request:
     headers, fault = _headers(lines)
     words = start_line.split(" ")
@@ -123,7 +128,7 @@ def _request(start_line: str, lines: list[str], rest: bytes, *, complete: bool) 
     status = _BAD_REQUEST
     if start_line.split()[-1].upper() != "SIP/2.0":
         fault, status = f"version {start_line.split()[-1]!r}", _VERSION_NOT_SUPPORTED
-    elif len(words) != 3 or not all(words):
+    elif len(words) != 3 or not is_token(words[0]) or not _can_be_uri(words[1]):
         fault = "the request line is not three words with one space between (RFC 3261 §7.1)"
     if is_token(words[0]):
         request.method = words[0]
