@@ -21,7 +21,7 @@ from callwright.sip.call import ALLOW, Call
 from callwright.sip.call_in import CallIn
 from callwright.sip.call_out import CallOut
 from callwright.sip.digest import Credentials
-from callwright.sip.envelope import Arrival, Envelope, read_envelope
+from callwright.sip.envelope import Arrival, read_envelope
 from callwright.sip.info import DIGIT_TYPES
 from callwright.sip.message import Request, Response
 from callwright.sip.outputs import Address, Output, Transmit
@@ -50,7 +50,7 @@ class UserAgent:
         self._layer = TransactionLayer(profile, token)
         self._calls: dict[str, CallOut | CallIn] = {}
         self._by_tag: dict[str, CallOut | CallIn] = {}
-        self._tag_key = token().encode()[:64]
+        self._tag_key = token().encode()[: hashlib.blake2s.MAX_KEY_SIZE]
         self.counts: Counter[str] = self._layer.counts
         "messages dropped or refused, by why"
 
@@ -216,8 +216,8 @@ class UserAgent:
             if arrival.method == "ACK":
                 self.counts["stray ACK"] += 1
             else:
-                # "If the request has a tag in the To header field, but the dialog identifier does not match any existing
-                # dialogs", a 481 says so.
+                # "If the request has a tag in the To header field, but the dialog identifier does not match any
+                # existing dialogs", a 481 says so.
                 self._refuse(arrival, 481)
         else:
             self._layer.note_received(call.name, arrival)
@@ -303,9 +303,8 @@ class UserAgent:
     def _stateless_tag(self, request: Request) -> str:
         """ "To header tags MUST be generated for responses in a stateless manner": the same for each repetition."""
         text = "\n".join([request.headers.get(name) or "" for name in ("From", "Call-ID", "CSeq", "Via")])
-        return hashlib.blake2s(
-            text.encode("utf-8", "replace"), key=self._tag_key[:32], digest_size=TAG_BYTES
-        ).hexdigest()
+        data = text.encode("utf-8", "replace")
+        return hashlib.blake2s(data, key=self._tag_key, digest_size=TAG_BYTES).hexdigest()
 
     def _tag_of(self, invite: ServerTransaction) -> str:
         """The tag for answers to a CANCEL: that of the answers to its INVITE (RFC 3261 §9.2)."""

@@ -162,12 +162,12 @@ class Call:
         """Say BYE; `CallEnded` follows when it was answered."""
         if self.dialog is None or self.state is not CallState.RUNNING:
             return
-        self.state = CallState.ENDING
-        self.until = None
-        self._end_reason = end_reason
         self._settle(now)
         request = self.dialog.request("BYE", extra=self._extra(("Reason", reason) if reason else None))
         self._bye = self._layer.request(now, request, self.dialog.destination, self)
+        self.state = CallState.ENDING
+        self.until = None
+        self._end_reason = end_reason
 
     def change(self, now: float, sdp: bytes) -> None:
         """Offer another session."""
@@ -299,7 +299,7 @@ class Call:
         offer = session_description(request)
         is_invite = request.method == "INVITE"
         if is_invite or offer is not None:
-            # RFC 3261 §14.2 and RFC 3311 §5.2: 491 while an offer of ours is out, 500 while the peer's own is unanswered.
+            # RFC 3261 §14.2, RFC 3311 §5.2: 491 while an offer of ours is out, 500 while the peer's own is unanswered.
             if self._change is not None or self.offers_first():
                 self.respond(now, transaction, 491)
                 return

@@ -79,8 +79,8 @@ class CallIn(Call):
         elif self.state is CallState.RUNNING and (self._confirmed or self._answer is None):
             self.send_bye(now, reason, "")
         elif self.state is CallState.RUNNING and not self._bye_wanted:
-            # "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response
-            # or until the server transaction times out."
+            # "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx
+            # response or until the server transaction times out."
             self._bye_wanted = True
             self._bye_reason = reason
 

@@ -106,8 +106,8 @@ class CallOut(Call):
         elif self.state is CallState.SETUP and not self._cancel_wanted:
             self._cancel_wanted = True
             self._cancel_reason = reason
-            # "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather, the client MUST
-            # wait for the arrival of a provisional response before sending the request."
+            # "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather, the client
+            # MUST wait for the arrival of a provisional response before sending the request."
             if self._heard:
                 self._cancel(now)
 

@@ -65,7 +65,10 @@ class Dialog:
     def request(
         self, method: str, *, sequence: int | None = None, extra: Sequence[tuple[str, str]] = (), body: bytes = b""
     ) -> Request:
-        """A request inside the dialog (RFC 3261 §12.2.1.1), without Via. `sequence` only for ACK, which repeats the INVITE's."""
+        """A request inside the dialog (RFC 3261 §12.2.1.1), without Via.
+
+        `sequence` only for ACK, which repeats the INVITE's.
+        """
         if sequence is None:
             self.local_sequence += 1
             sequence = self.local_sequence
@@ -73,9 +76,9 @@ class Dialog:
         if routes:
             first = NameAddr.parse(routes[0])
             if "lr" not in SipUri.parse(first.uri).params:
-                # "If the route set is not empty, and its first URI does not contain the lr parameter, the UAC MUST place
-                # the first URI from the route set into the Request-URI, stripping any parameters that are not allowed",
-                # and "the UAC MUST then place the remote target URI into the Route header field as the last value".
+                # "If the route set is not empty, and its first URI does not contain the lr parameter, the UAC MUST
+                # place the first URI from the route set into the Request-URI, stripping any parameters that are not
+                # allowed"; the remote target goes "into the Route header field as the last value".
                 uri = first.uri.partition("?")[0]
                 routes = (*routes[1:], f"<{self.target}>")
         headers = Headers(
@@ -92,7 +95,7 @@ class Dialog:
         return Request(method, uri, headers, body)
 
     def take_sequence(self, number: int) -> bool:
-        """Whether a request of the peer with this CSeq number is in order; remember it when it is (RFC 3261 §12.2.2)."""
+        """Whether a peer's request with this CSeq number is in order; remembers it when it is (RFC 3261 §12.2.2)."""
         if self.remote_sequence is not None and number <= self.remote_sequence:
             return False
         self.remote_sequence = number

@@ -39,8 +39,8 @@ class Envelope:
         if self.via.has_unique_branch:
             # "The branch parameter [...], the sent-by value in the top Via" and the method decide.
             return (self.via.branch or "", sent_by, method)
-        # A branch without the cookie comes from an RFC 2543 peer: the whole call decides, and the To tag does not, since
-        # an ACK carries ours where its INVITE carried none.
+        # A branch without the cookie comes from an RFC 2543 peer: the whole call decides; the To tag does not, since an
+        # ACK carries ours where its INVITE carried none.
         return (self.call_id, self.from_tag, str(self.cseq.number), str(self.via), sent_by, method)
 
 

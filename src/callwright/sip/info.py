@@ -1,4 +1,4 @@
-"""Digits in INFO bodies: `application/dtmf-relay` and `application/dtmf`, which no RFC describes but every gateway sends."""
+"""Digits in INFO bodies, `application/dtmf-relay` and `application/dtmf`: no RFC has them, many gateways send them."""
 
 from callwright.errors import SipSyntaxError
 from callwright.sip.lexis import decimal

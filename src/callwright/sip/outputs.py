@@ -44,7 +44,7 @@ class CallProceeding:
 
 @dataclass(frozen=True, slots=True)
 class CallRinging:
-    """A provisional answer other than 100 (RFC 3261 §13.2.2.1); repeated for each that differs in fork, status or sdp."""
+    """A provisional answer other than 100 (RFC 3261 §13.2.2.1); told again when fork, status or sdp differ."""
 
     call_id: str
     status: int

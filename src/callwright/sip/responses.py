@@ -1,4 +1,4 @@
-"""Responses to requests: which headers are taken over (RFC 3261 §8.2.6) and where the response goes (§18.2.2, RFC 3581)."""
+"""Responses: which headers are the request's (RFC 3261 §8.2.6) and where they go (§18.2.2, RFC 3581)."""
 
 from collections.abc import Sequence
 

@@ -72,8 +72,8 @@ class ClientInvite:
                 return (Effect.ACK, Effect.DELIVER)
             case ClientInviteState.COMPLETED, 3 | 4 | 5 | 6:
                 # "Any retransmissions of the final response that are received while in the "Completed" state MUST cause
-                # the ACK to be re-passed to the transport layer for retransmission, but the newly received response MUST
-                # NOT be passed up to the TU."
+                # the ACK to be re-passed to the transport layer for retransmission, but the newly received response
+                # MUST NOT be passed up to the TU."
                 return (Effect.ACK,)
             case ClientInviteState.ACCEPTED, 2:
                 return (Effect.DELIVER,)

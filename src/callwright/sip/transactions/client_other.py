@@ -8,7 +8,8 @@
                               ▼                                                    │
                           COMPLETED ─────────── timer K ───────────────────────────┘
 
-Timers, in seconds from now: E doubles from T1 up to T2, and is T2 while PROCEEDING; F = 64*T1; K = T4 (0 when reliable).
+Timers, in seconds from now: E doubles from T1 up to T2, and is T2 while PROCEEDING; F = 64*T1; K = T4
+(0 when reliable).
 """
 
 from enum import Enum, auto

@@ -131,7 +131,7 @@ class TransactionLayer:
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._merged: dict[tuple[str, ...], ServerTransaction] = {}
-        self._by_destination: dict[Address, set[ClientTransaction]] = {}
+        self._by_destination: dict[Address, set[ClientTransaction | ServerTransaction]] = {}
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -179,7 +179,7 @@ class TransactionLayer:
         except SipSyntaxError:
             self.counts["broken response"] += 1
             return
-        # RFC 3261 §18.1.2: the sent-by must be what we put into our Vias, else "the response MUST be silently discarded".
+        # RFC 3261 §18.1.2: without the sent-by that we put into our Vias, "the response MUST be silently discarded".
         transaction = self._clients.get((via.branch or "", envelope.cseq.method))
         if transaction is None or host_port_text(via.host, via.port) != self._sent_by:
             self.counts["stray response"] += 1
@@ -220,11 +220,7 @@ class TransactionLayer:
 
     def _forget_client(self, transaction: ClientTransaction) -> None:
         self._clients.pop(transaction.key, None)
-        peers = self._by_destination.get(transaction.destination)
-        if peers is not None:
-            peers.discard(transaction)
-            if not peers:
-                del self._by_destination[transaction.destination]
+        self._leave_destination(transaction)
 
     def _new_via(self) -> str:
         # RFC 3581 §3: rport asks that responses come back to the port we sent from.
@@ -256,14 +252,16 @@ class TransactionLayer:
         key = arrival.envelope.server_key(arrival.method)
         transaction = ServerTransaction(self, machine, key, arrival, user)
         self._servers[key] = transaction
+        self._by_destination.setdefault(transaction.destination, set()).add(transaction)
         self._merged.setdefault(transaction.merged_key, transaction)
         return transaction
 
     def respond(self, now: float, transaction: ServerTransaction, response: Response) -> None:
         """Answer a request that was taken up."""
+        data = serialize(response)
         effects = transaction.machine.respond(now, response.status)
         if Effect.SEND in effects:
-            transaction.data = serialize(response)
+            transaction.data = data
         self.run_server(transaction, effects)
 
     def invite_behind(self, cancel: Arrival) -> ServerTransaction | None:
@@ -278,6 +276,7 @@ class TransactionLayer:
         """Carry out what a server machine asked for."""
         if transaction.machine.over:
             self._servers.pop(transaction.key, None)
+            self._leave_destination(transaction)
             if self._merged.get(transaction.merged_key) is transaction:
                 del self._merged[transaction.merged_key]
         else:
@@ -290,6 +289,8 @@ class TransactionLayer:
                         self.out.append(Transmit(transaction.data, transaction.destination, name))
                 case Effect.TIMED_OUT:
                     self.counts["refusal never acknowledged"] += 1
+                case Effect.UNREACHABLE:
+                    self.counts["response undeliverable"] += 1
                 case _:
                     pass
 
@@ -302,9 +303,20 @@ class TransactionLayer:
     # Both
 
     def transport_failed(self, now: float, destination: Address) -> None:
-        """Fail the requests that wait for an answer from there. Responses are repeated by their timers (RFC 6026 §8.7)."""
+        """Fail the requests that wait for an answer from there; responses are left to their timers (RFC 6026 §8.7)."""
         for transaction in tuple(self._by_destination.get(destination, ())):
-            self.run_client(now, transaction, transaction.machine.transport_failed(now))
+            effects = transaction.machine.transport_failed(now)
+            if isinstance(transaction, ClientTransaction):
+                self.run_client(now, transaction, effects)
+            else:
+                self.run_server(transaction, effects)
+
+    def _leave_destination(self, transaction: ClientTransaction | ServerTransaction) -> None:
+        there = self._by_destination.get(transaction.destination)
+        if there is not None:
+            there.discard(transaction)
+            if not there:
+                del self._by_destination[transaction.destination]
 
 
 def merged_key(envelope: Envelope) -> tuple[str, ...]:
@@ -314,8 +326,8 @@ def merged_key(envelope: Envelope) -> tuple[str, ...]:
 
 def ack_for(invite: Request, response: Response) -> Request:
     """The ACK for a final response other than 2xx (RFC 3261 §17.1.1.3)."""
-    # "The ACK MUST contain a single Via header field, and this MUST be equal to the top Via header field of the original
-    # request"; To comes from the response; Route is the request's; "The ACK request's Request-URI" is too.
+    # "The ACK MUST contain a single Via header field, and this MUST be equal to the top Via header field of the
+    # original request"; To comes from the response, all else from the request.
     number = (invite.headers.get("CSeq") or "").split()[0]
     headers = Headers([("Via", invite.headers.get("Via") or ""), ("Max-Forwards", "70")])
     for route in invite.headers.all("Route"):

@@ -86,13 +86,13 @@ class ServerInvite:
                 self._enter(ServerInviteState.ACCEPTED, None, now + self._timers.give_up)
                 return (Effect.SEND,)
             case ServerInviteState.PROCEEDING, 3 | 4 | 5 | 6:
-                # "When the "Completed" state is entered, timer H MUST be set to fire in 64*T1 seconds for all transports."
+                # "When the "Completed" state is entered, timer H MUST be set to fire in 64*T1 seconds for all
+                # transports."
                 repeat_at = None if self._timers.reliable else now + self._interval
                 self._enter(ServerInviteState.COMPLETED, repeat_at, now + self._timers.give_up)
                 return (Effect.SEND,)
             case ServerInviteState.ACCEPTED, 2:
-                # RFC 6026: "If the SIP element's TU issues a 2xx response for this transaction while the state machine is
-                # in the "Accepted" state", it is passed to the transport layer.
+                # RFC 6026: a further 2xx from the user passes through to the transport layer.
                 return (Effect.SEND,)
             case _:
                 return NOTHING
