@@ -1,0 +1,181 @@
+"""Opening the database: connections, their settings, the lock on the data folder, and bringing the schema up to date.
+
+SQLite runs with a write-ahead log and `synchronous=FULL`: a commit is on the disk when it returns. Writers say
+`BEGIN IMMEDIATE`, so that waiting for another process happens at the start of a transaction and not in its middle.
+"""
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from callwright.errors import StorageError, StorageUnavailable
+from callwright.storage.faults import translated
+from callwright.storage.schema import SCHEMA_REVISION
+
+MIGRATION_WAIT_SECONDS: Final = 5.0
+MIGRATION_POLL_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Two engines over one file: one connection that writes, one that only reads."""
+
+    path: Path
+    write: Engine
+    read: Engine
+    lock: "FolderLock"
+
+    def close(self) -> None:
+        """Close all connections, then let the lock go."""
+        self.read.dispose()
+        self.write.dispose()
+        self.lock.release()
+
+
+class FolderLock:
+    """An advisory lock beside the database (flock); the kernel lets it go when the process dies, however it dies."""
+
+    def __init__(self, database: Path) -> None:
+        self.path = database.with_name(database.name + ".lock")
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock, or return False when another process has it."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+        return True
+
+    def holder(self) -> str:
+        """Words for who has it."""
+        with suppress(OSError):
+            pid = self.path.read_text().strip()
+            if pid:
+                return f"process {pid}"
+        return "another process"
+
+    def release(self) -> None:
+        """Let go. The file stays: removing it would let two processes lock two files of one name."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def open_database(url: str, *, exclusive: bool, busy_timeout_seconds: float) -> Database:
+    """Open (and make, and migrate) the database at `url`, such as `sqlite:///callwright-data/callwright.db`.
+
+    `exclusive` is for the one server; other commands open the same database beside it. Raises StorageError when the
+    URL is not one we can serve, the data folder is taken, or the schema is newer than this program;
+    StorageUnavailable when the database is locked, full or out of reach.
+    """
+    path = _path_of(url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the log beside it takes its mode over
+        lock = FolderLock(path)
+        if exclusive and not lock.acquire():
+            raise StorageError(
+                f"the data folder {path.parent} is in use by {lock.holder()}; stop that, or choose another with --data"
+            )
+    except OSError as error:
+        raise StorageUnavailable(f"the database {path} cannot be opened: {error.strerror}") from error
+    address = URL.create("sqlite", database=str(path))
+    write = _engine(address, "BEGIN IMMEDIATE", busy_timeout_seconds, read_only=False)
+    read = _engine(address, "BEGIN", busy_timeout_seconds, read_only=True)
+    database = Database(path, write, read, lock)
+    try:
+        with translated():
+            _bring_up_to_date(database, exclusive=exclusive)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _path_of(url: str) -> Path:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise StorageError("the database URL is not one; write sqlite:///FOLDER/callwright.db") from error
+    if address.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise StorageError(f"databases of type {address.drivername} are not supported yet; use sqlite:///…")
+    if address.query or address.database in {None, "", ":memory:"} or str(address.database).startswith("file:"):
+        raise StorageError("the database must be a plain file: sqlite:///FOLDER/callwright.db")
+    return Path(str(address.database)).absolute()
+
+
+def _engine(address: URL, begin: str, busy_timeout_seconds: float, *, read_only: bool) -> Engine:
+    engine = create_engine(
+        address,
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,  # error texts go to logs; parameters are numbers, texts and secrets
+        connect_args={"timeout": busy_timeout_seconds},
+    )
+
+    def set_up(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself; `begin` below does
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", set_up)
+    event.listen(engine, "begin", start)
+    return engine
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.begin() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _bring_up_to_date(database: Database, *, exclusive: bool) -> None:
+    """Migrate when needed. Whoever migrates holds the folder's lock, so no running server loses its schema."""
+    if _revision(database.write) == SCHEMA_REVISION:
+        return
+    lock = database.lock
+    if not exclusive:
+        give_up_at = time.monotonic() + MIGRATION_WAIT_SECONDS
+        while not lock.acquire():
+            if _revision(database.write) == SCHEMA_REVISION:  # the holder was about to migrate itself
+                return
+            if time.monotonic() > give_up_at:
+                raise StorageError(
+                    f"the database {database.path} is of another version and in use by {lock.holder()}; stop that first"
+                )
+            time.sleep(MIGRATION_POLL_SECONDS)
+    try:
+        _migrate(database)
+    finally:
+        if not exclusive:
+            lock.release()
+
+
+def _migrate(database: Database) -> None:
+    from callwright.storage.migrate import upgrade  # here, because Alembic takes a tenth of a second to load
+
+    with database.write.begin() as connection:
+        upgrade(connection)

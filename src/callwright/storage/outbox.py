@@ -1,0 +1,278 @@
+"""What is owed to customers: the queries over deliveries and their tries, each a function of a connection.
+
+A delivery is OWED from the moment its session is accepted, DUE when the session has finished, and ends DELIVERED,
+EXHAUSTED or NO_ENDPOINT. While its webhook is away (deleted, disabled, answered 410) it is HELD: people replace a
+webhook by deleting and registering it, and what was not delivered then must not be lost.
+"""
+
+import uuid
+from typing import Final
+
+from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, true, update
+
+from callwright.errors import StorageError
+from callwright.storage.records import DeliveryAttempt, DeliveryState, DueDelivery, Lane, StoredDelivery
+from callwright.storage.schema import DUE_DELIVERY, HELD_DELIVERY, deliveries, delivery_attempts, webhooks
+from callwright.storage.secrets_box import SecretsBox, webhook_place
+
+MOST_ERROR_LENGTH: Final = 500
+
+_endpoint = (
+    exists()
+    .where(
+        webhooks.c.sub_account_id == deliveries.c.sub_account_id,
+        webhooks.c.kind == deliveries.c.kind,
+        webhooks.c.enabled == true(),
+    )
+    .correlate(deliveries)
+)
+# DUE_DELIVERY and HELD_DELIVERY stand word for word as in their indexes, or SQLite does not use those.
+_of_endpoint = (
+    deliveries.c.sub_account_id == bindparam("this_sub_account_id"),
+    deliveries.c.kind == bindparam("this_kind"),
+)
+
+OWE = insert(deliveries)
+MAKE_DUE = (
+    update(deliveries)
+    .where(
+        deliveries.c.session_id == bindparam("this_session_id"),
+        deliveries.c.kind == bindparam("this_kind"),
+        deliveries.c.state == DeliveryState.OWED.value,
+    )
+    .values(
+        state=case((_endpoint, DeliveryState.DUE.value), else_=DeliveryState.NO_ENDPOINT.value),
+        body=bindparam("new_body"),
+        due_since=bindparam("now"),
+        next_attempt_at=bindparam("now"),
+    )
+)
+HOLD = update(deliveries).where(*_of_endpoint, DUE_DELIVERY).values(state=DeliveryState.HELD.value)
+RELEASE = (
+    update(deliveries)
+    .where(*_of_endpoint, HELD_DELIVERY)
+    .values(state=DeliveryState.DUE.value, next_attempt_at=bindparam("now"))
+)
+EXHAUST_HELD = (
+    update(deliveries)
+    .where(HELD_DELIVERY, deliveries.c.due_since <= bindparam("before"))
+    .values(state=DeliveryState.EXHAUSTED.value)
+)
+INSERT_ATTEMPT = insert(delivery_attempts)
+NOTE_END = (
+    update(deliveries)
+    .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
+    .values(state=bindparam("new_state"), attempts=bindparam("number"))
+)
+NOTE_RETRY = (
+    update(deliveries)
+    .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
+    .values(
+        state=case((_endpoint, DeliveryState.DUE.value), else_=DeliveryState.HELD.value),
+        attempts=bindparam("number"),
+        next_attempt_at=bindparam("retry_at"),
+    )
+)
+DISABLE_WEBHOOK = (
+    update(webhooks)
+    .where(
+        webhooks.c.sub_account_id == bindparam("this_sub_account_id"),
+        webhooks.c.kind == bindparam("this_kind"),
+        webhooks.c.url == bindparam("this_url"),
+    )
+    .values(enabled=False)
+)
+DELIVERIES = (
+    select(
+        deliveries.c.delivery_id,
+        deliveries.c.event_id,
+        deliveries.c.session_id,
+        deliveries.c.kind,
+        deliveries.c.state,
+        deliveries.c.body,
+        deliveries.c.next_attempt_at,
+    )
+    .where(deliveries.c.session_id == bindparam("this_session_id"))
+    .order_by(deliveries.c.kind, deliveries.c.delivery_id)
+)
+ATTEMPTS = (
+    select(
+        delivery_attempts.c.number,
+        delivery_attempts.c.at,
+        delivery_attempts.c.host,
+        delivery_attempts.c.status,
+        delivery_attempts.c.error,
+        delivery_attempts.c.elapsed_ms,
+    )
+    .where(delivery_attempts.c.delivery_id == bindparam("this_delivery_id"))
+    .order_by(delivery_attempts.c.number)
+)
+DUE_OF_ENDPOINT = (
+    select(
+        deliveries.c.delivery_id,
+        deliveries.c.event_id,
+        deliveries.c.sub_account_id,
+        deliveries.c.session_id,
+        deliveries.c.kind,
+        deliveries.c.body,
+        deliveries.c.attempts,
+        deliveries.c.next_attempt_at,
+        webhooks.c.url,
+        webhooks.c.http_auth_header,
+    )
+    .join(
+        webhooks,
+        (webhooks.c.sub_account_id == deliveries.c.sub_account_id) & (webhooks.c.kind == deliveries.c.kind),
+    )
+    .where(*_of_endpoint, DUE_DELIVERY, webhooks.c.enabled == true())
+    .order_by(deliveries.c.next_attempt_at)
+    .limit(bindparam("most"))
+)
+
+
+def _lanes() -> Select[str, str, float]:
+    """One probe into the index of due deliveries for each registered webhook, however many deliveries wait."""
+    first_due = (
+        select(func.min(deliveries.c.next_attempt_at))
+        .where(
+            deliveries.c.sub_account_id == webhooks.c.sub_account_id,
+            deliveries.c.kind == webhooks.c.kind,
+            DUE_DELIVERY,
+        )
+        .correlate(webhooks)
+        .scalar_subquery()
+    )
+    registered = (
+        select(webhooks.c.sub_account_id, webhooks.c.kind, first_due.label("first_due_at"))
+        .where(webhooks.c.enabled == true())
+        .subquery("registered")
+    )
+    return (
+        select(registered.c.sub_account_id, registered.c.kind, registered.c.first_due_at)
+        .where(registered.c.first_due_at.is_not(None))
+        .order_by(registered.c.first_due_at)
+    )
+
+
+LANES = _lanes()
+
+
+def owe(connection: Connection, session_id: str, sub_account_id: str, kind: str) -> None:
+    """Promise an event of a session; its id is made now and stays."""
+    connection.execute(
+        OWE,
+        {
+            "delivery_id": str(uuid.uuid4()),
+            "event_id": f"evt_{uuid.uuid4().hex}",
+            "sub_account_id": sub_account_id,
+            "session_id": session_id,
+            "kind": kind,
+            "state": DeliveryState.OWED.value,
+            "attempts": 0,
+        },
+    )
+
+
+def make_due(connection: Connection, session_id: str, kind: str, body: bytes, at: float) -> None:
+    """The owed event has happened: DUE now if somebody wants it, else NO_ENDPOINT."""
+    connection.execute(MAKE_DUE, {"this_session_id": session_id, "this_kind": kind, "new_body": body, "now": at})
+
+
+def hold(connection: Connection, sub_account_id: str, kind: str) -> None:
+    """The endpoint is away: its due events wait."""
+    connection.execute(HOLD, {"this_sub_account_id": sub_account_id, "this_kind": kind})
+
+
+def release(connection: Connection, sub_account_id: str, kind: str, at: float) -> None:
+    """The endpoint is back: what was held is due."""
+    connection.execute(RELEASE, {"this_sub_account_id": sub_account_id, "this_kind": kind, "now": at})
+
+
+def exhaust_held(connection: Connection, before: float) -> int:
+    """Give up what is held since before `before`; how many."""
+    return connection.execute(EXHAUST_HELD, {"before": before}).rowcount
+
+
+def lanes(connection: Connection) -> tuple[Lane, ...]:
+    """Every endpoint with something due now or later, the earliest first."""
+    return tuple(Lane(*row) for row in connection.execute(LANES))
+
+
+def due(connection: Connection, box: SecretsBox, sub_account_id: str, kind: str, limit: int) -> tuple[DueDelivery, ...]:
+    """The next events of one endpoint by the time of their next try, which may lie in the future."""
+    rows = connection.execute(
+        DUE_OF_ENDPOINT, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit}
+    ).mappings()
+    place = webhook_place(sub_account_id, kind)
+    return tuple(
+        DueDelivery(
+            delivery_id=row["delivery_id"],
+            event_id=row["event_id"],
+            sub_account_id=row["sub_account_id"],
+            session_id=row["session_id"],
+            kind=row["kind"],
+            url=row["url"],
+            http_auth_header=None if row["http_auth_header"] is None else box.open(row["http_auth_header"], place),
+            body=row["body"],
+            attempts=row["attempts"],
+            next_attempt_at=row["next_attempt_at"],
+        )
+        for row in rows
+    )
+
+
+def note_attempt(
+    connection: Connection, delivery_id: str, attempt: DeliveryAttempt, delivered: bool, next_attempt_at: float | None
+) -> None:
+    """Write one try and what follows from it: delivered, due again (or held), or given up.
+
+    Raises StorageError for an unknown delivery or a try that is written already.
+    """
+    values: dict[str, object] = {"this_delivery_id": delivery_id, "number": attempt.number}
+    if delivered or next_attempt_at is None:
+        state = DeliveryState.DELIVERED if delivered else DeliveryState.EXHAUSTED
+        changed = connection.execute(NOTE_END, {**values, "new_state": state.value}).rowcount
+    else:
+        changed = connection.execute(NOTE_RETRY, {**values, "retry_at": next_attempt_at}).rowcount
+    if changed != 1:
+        raise StorageError(f"there is no delivery {delivery_id}")
+    connection.execute(
+        INSERT_ATTEMPT,
+        {
+            "delivery_id": delivery_id,
+            "number": attempt.number,
+            "at": attempt.at,
+            "host": attempt.host,
+            "status": attempt.status,
+            "error": None if attempt.error is None else attempt.error[:MOST_ERROR_LENGTH],
+            "elapsed_ms": attempt.elapsed_ms,
+        },
+    )
+
+
+def disable_endpoint(connection: Connection, sub_account_id: str, kind: str, url: str) -> None:
+    """The endpoint said 410: switch its webhook off and hold what is due, unless it was replaced meanwhile."""
+    values = {"this_sub_account_id": sub_account_id, "this_kind": kind}
+    if connection.execute(DISABLE_WEBHOOK, {**values, "this_url": url}).rowcount == 1:
+        connection.execute(HOLD, values)
+
+
+def deliveries_of(connection: Connection, session_id: str) -> tuple[StoredDelivery, ...]:
+    """What a session owed or owes, with every try."""
+    rows = connection.execute(DELIVERIES, {"this_session_id": session_id}).mappings().all()
+    return tuple(
+        StoredDelivery(
+            delivery_id=row["delivery_id"],
+            event_id=row["event_id"],
+            session_id=row["session_id"],
+            kind=row["kind"],
+            state=DeliveryState(row["state"]),
+            body=row["body"],
+            next_attempt_at=row["next_attempt_at"] if row["state"] == DeliveryState.DUE else None,
+            attempts=tuple(
+                DeliveryAttempt(*attempt)
+                for attempt in connection.execute(ATTEMPTS, {"this_delivery_id": row["delivery_id"]})
+            ),
+        )
+        for row in rows
+    )

@@ -1,0 +1,247 @@
+"""What the store hands out, and how a callflow, a summary and a trace become text and come back without loss.
+
+A callflow is written as `{"actions": [["SAY", {…}], …], …}`: the record name of each action with its fields by their
+names in `callflow/plan.py`. Fields added later with a default read old rows; unknown fields are ignored.
+"""
+
+import zlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from callwright.callflow.plan import ACTION_NAMES, Action, Callflow
+from callwright.callflow.summary import SessionSummary
+from callwright.errors import StorageError
+from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
+
+ACTION_TYPES: dict[str, type[Action]] = {name: kind for kind, name in ACTION_NAMES.items()}
+TRACE_COMPRESSION = 1
+"""zlib level: the first level already gives a sixth of the size, the ninth costs eight times as much."""
+
+
+class SessionState(StrEnum):
+    """How far a session got."""
+
+    ACCEPTED = "ACCEPTED"
+    "nothing was dialled"
+    DIALLED = "DIALLED"
+    "an INVITE may have left"
+    FINISHED = "FINISHED"
+    "its one terminal record is written"
+
+
+class DeliveryState(StrEnum):
+    """Where an event is on its way to the customer."""
+
+    OWED = "OWED"
+    "its session is not finished; there is no body yet"
+    DUE = "DUE"
+    "to be sent at `next_attempt_at`"
+    HELD = "HELD"
+    "the webhook was deleted, disabled or answered 410 while the event was due; goes on when there is one again"
+    DELIVERED = "DELIVERED"
+    "answered 2xx"
+    EXHAUSTED = "EXHAUSTED"
+    "given up after the last try"
+    NO_ENDPOINT = "NO_ENDPOINT"
+    "nobody wanted it: no enabled webhook when the session finished"
+
+
+class WebhookKind(StrEnum):
+    """The event types that a webhook can be registered for (contract §8.1)."""
+
+    VSS = "VSS"
+    VCS = "VCS"
+    VCA = "VCA"
+    VRU = "VRU"
+    VNU = "VNU"
+
+
+@dataclass(frozen=True, slots=True)
+class DialIntent:
+    """An INVITE that was about to leave, written before it did."""
+
+    leg_id: str
+    session_id: str
+    sip_call_id: str
+    trunk: str
+    dialled_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """One session as it stands in the database."""
+
+    session_id: str
+    sub_account_id: str
+    state: SessionState
+    callflow: Callflow
+    accepted_at: float
+    finished_at: float | None
+    summary: SessionSummary | None
+    "the terminal record, once it is FINISHED"
+    dial_intents: tuple[DialIntent, ...]
+    "in the order of dialling"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a sub-account wants one kind of event."""
+
+    sub_account_id: str
+    kind: WebhookKind
+    url: str
+    enabled: bool
+    http_auth_header: str | None = field(repr=False)
+    "sent verbatim as Authorization; a secret"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key, without its text."""
+
+    key_id: str
+    sub_account_id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: float
+    last_used_at: float | None
+    revoked_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """An endpoint that has something due, and when its first try is to be."""
+
+    sub_account_id: str
+    kind: str
+    first_due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DueDelivery:
+    """One event to send, with the endpoint as it is now."""
+
+    delivery_id: str
+    event_id: str
+    "the same on every try"
+    sub_account_id: str
+    session_id: str
+    kind: str
+    url: str
+    http_auth_header: str | None = field(repr=False)
+    body: bytes
+    attempts: int
+    "tries made so far"
+    next_attempt_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAttempt:
+    """One try."""
+
+    number: int
+    "1 is the first"
+    at: float
+    host: str
+    status: int | None
+    "HTTP status, None when no answer came"
+    error: str | None
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """One event with all its tries."""
+
+    delivery_id: str
+    event_id: str
+    session_id: str
+    kind: str
+    state: DeliveryState
+    body: bytes | None
+    next_attempt_at: float | None
+    attempts: tuple[DeliveryAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _FlowRecord:
+    actions: tuple[tuple[str, msgspec.Raw], ...]
+    call_flow_request_id: str
+    valid_until: float | None = None
+    client_action_id: str | None = None
+    client_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _TraceRecord:
+    entries: tuple[tuple[float, str, dict[str, FieldValue]], ...]
+
+
+def _encode(record: object) -> bytes:
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError as error:  # half a surrogate pair, which has no UTF-8 form
+        raise StorageError(f"text that is not Unicode cannot be stored: {error.reason}") from error
+
+
+def encode_callflow(callflow: Callflow) -> str:
+    """Callflow → JSON text. Raises StorageError for text that has no UTF-8 form."""
+    return _encode(
+        _FlowRecord(
+            actions=tuple((ACTION_NAMES[type(action)], msgspec.Raw(_encode(action))) for action in callflow.actions),
+            call_flow_request_id=callflow.call_flow_request_id,
+            valid_until=callflow.valid_until,
+            client_action_id=callflow.client_action_id,
+            client_request_id=callflow.client_request_id,
+        )
+    ).decode()
+
+
+def decode_callflow(text: str) -> Callflow:
+    """JSON text → callflow. Raises StorageError when the text is not one of ours."""
+    try:
+        record = msgspec.json.decode(text, type=_FlowRecord)
+        actions = tuple(msgspec.json.decode(raw, type=ACTION_TYPES[name]) for name, raw in record.actions)
+    except (msgspec.DecodeError, KeyError) as error:
+        raise StorageError(f"a stored callflow cannot be read: {error}") from error
+    return Callflow(
+        actions=actions,
+        call_flow_request_id=record.call_flow_request_id,
+        valid_until=record.valid_until,
+        client_action_id=record.client_action_id,
+        client_request_id=record.client_request_id,
+    )
+
+
+def encode_summary(summary: SessionSummary) -> str:
+    """Summary → JSON text."""
+    return _encode(summary).decode()
+
+
+def decode_summary(text: str) -> SessionSummary:
+    """JSON text → summary. Raises StorageError when the text is not one of ours."""
+    try:
+        return msgspec.json.decode(text, type=SessionSummary)
+    except msgspec.DecodeError as error:
+        raise StorageError(f"a stored summary cannot be read: {error}") from error
+
+
+def encode_trace(trace: Trace) -> bytes:
+    """What the trace holds now → JSON (not compressed yet: that is left to a thread that may take its time)."""
+    return _encode(_TraceRecord(tuple((entry.at, entry.kind, entry.fields) for entry in trace.entries)))
+
+
+def compress_trace(encoded: bytes) -> bytes:
+    """JSON → zlib."""
+    return zlib.compress(encoded, TRACE_COMPRESSION)
+
+
+def decode_trace(session_id: str, body: bytes) -> Trace:
+    """Zlib of JSON → trace. Raises StorageError when the bytes are not ours."""
+    try:
+        record = msgspec.json.decode(zlib.decompress(body), type=_TraceRecord)
+    except (msgspec.DecodeError, zlib.error) as error:
+        raise StorageError(f"the stored trace of {session_id} cannot be read: {error}") from error
+    return Trace(session_id, [TraceEntry(at, kind, fields) for at, kind, fields in record.entries])

@@ -1,0 +1,313 @@
+"""The store: every question and every change that the platform has for its database, as named methods.
+
+One method is one transaction. Changes share commits (see transactions.py) and are durable when the method returns;
+questions run beside them on a thread of their own and see everything that was acknowledged. Nothing blocks the
+event loop. A method raises StorageUnavailable when the database is away, locked or full (nothing was changed, trying
+later may work) and StorageError for everything else.
+
+A caller that is cancelled while it waits leaves its change in the queue: it will be made. Who must know the outcome
+shields the call.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from sqlalchemy import Connection
+
+from callwright.callflow.plan import Callflow
+from callwright.callflow.summary import SessionSummary
+from callwright.errors import StorageError
+from callwright.storage import accounts, outbox, sessions
+from callwright.storage.database import Database, open_database
+from callwright.storage.keys import LAST_USED_SECONDS, RING_AGE_SECONDS, KeyRing, check_preset, new_key_text
+from callwright.storage.records import (
+    ApiKey,
+    DeliveryAttempt,
+    DialIntent,
+    DueDelivery,
+    Lane,
+    StoredDelivery,
+    StoredSession,
+    Webhook,
+    WebhookKind,
+    encode_callflow,
+    encode_summary,
+    encode_trace,
+)
+from callwright.storage.secrets_box import SecretsBox, read_or_create_key
+from callwright.storage.transactions import Transactions
+from callwright.telemetry.clock import Clock, platform_clock
+from callwright.telemetry.trace import Trace
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_SECONDS: Final = 0.9
+"""How long a transaction waits for another process. Twice that is the longest wait: one batch ahead, one's own."""
+KEY_FILE_NAME: Final = "secrets.key"
+
+
+class Store:
+    """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
+
+    def __init__(self, database: Database, box: SecretsBox, clock: Clock) -> None:
+        self._database = database
+        self._box = box
+        self._clock = clock
+        self._changes = Transactions(database.write, "storage-writer")
+        self._questions = Transactions(database.read, "storage-reader")
+        self._ring = KeyRing()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        exclusive: bool = True,
+        key_file: Path | None = None,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+    ) -> Self:
+        """Open the database at `url` (`sqlite:///FOLDER/callwright.db`); make and migrate it when needed.
+
+        `exclusive` is for the one server on a data folder; other commands pass False and may run beside it. `key_file`
+        holds the key that secrets are sealed with; it is made beside the database unless told otherwise. Raises
+        StorageError when the folder is taken (naming the process), the schema is newer than this program, or the URL
+        or key file cannot be used.
+        """
+
+        def open_all() -> tuple[Database, SecretsBox]:
+            database = open_database(url, exclusive=exclusive, busy_timeout_seconds=busy_timeout_seconds)
+            try:
+                key = read_or_create_key(key_file or database.path.with_name(KEY_FILE_NAME))
+            except BaseException:
+                database.close()
+                raise
+            return database, SecretsBox(key)
+
+        database, box = await asyncio.to_thread(open_all)
+        return cls(database, box, clock or platform_clock())
+
+    async def close(self) -> None:
+        """Finish what waits, write last-used times, close the files, let the folder go. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for task in (self._refreshing, self._noting):
+            if task is not None:
+                await asyncio.wait([task])
+        try:
+            await self._note_use()
+        finally:
+            await self._changes.close()
+            await self._questions.close()
+            await asyncio.to_thread(self._database.close)
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+
+    async def accept_session(self, session_id: str, sub_account_id: str, callflow: Callflow, at: float) -> None:
+        """Write the session and the VSS event that is owed for it; durable when this returns."""
+        encoded = encode_callflow(callflow)
+        await self._change(
+            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at)
+        )
+
+    async def record_dial_intent(self, session_id: str, leg_id: str, sip_call_id: str, trunk: str, at: float) -> None:
+        """Write down that an INVITE is about to leave; only then may it.
+
+        Raises StorageError when this leg was written before, or its session is unknown or finished: do not dial.
+        """
+        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at)
+        await self._change(lambda connection: sessions.intend_to_dial(connection, intent))
+
+    async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
+        """Write the one terminal record with its trace; the owed event becomes due, or has no endpoint.
+
+        False when the session has its record already: nothing is changed. Raises StorageError for an unknown session.
+        """
+        encoded, entries = encode_summary(summary), encode_trace(trace)
+        return await self._change(
+            lambda connection: sessions.finish(connection, summary, encoded, vss_body, entries, at)
+        )
+
+    async def unfinished_sessions(self) -> tuple[StoredSession, ...]:
+        """Sessions without a terminal record, oldest first: what a start after a crash must end."""
+        return await self._ask(sessions.unfinished)
+
+    async def find_session(self, session_id: str) -> StoredSession | None:
+        """One session, or None."""
+        return await self._ask(lambda connection: sessions.find(connection, session_id))
+
+    async def find_trace(self, session_id: str) -> Trace | None:
+        """The trace of a finished session, or None."""
+        return await self._ask(lambda connection: sessions.find_trace(connection, session_id))
+
+    async def recent_sessions(self, limit: int) -> tuple[StoredSession, ...]:
+        """The latest sessions, newest first; at most 1,000."""
+        return await self._ask(lambda connection: sessions.recent(connection, limit))
+
+    # --- webhooks and deliveries -------------------------------------------------------------------------------------
+
+    async def put_webhook(
+        self, sub_account_id: str, kind: WebhookKind, url: str, http_auth_header: str | None, *, enabled: bool = True
+    ) -> Webhook:
+        """Register a webhook, or replace what is registered for that kind. Events held for want of it go on."""
+        webhook = Webhook(sub_account_id, kind, url, enabled, http_auth_header)
+        at = self._clock()
+        await self._change(lambda connection: accounts.put_webhook(connection, webhook, self._box, at))
+        return webhook
+
+    async def list_webhooks(self, sub_account_id: str) -> tuple[Webhook, ...]:
+        """What a sub-account has registered, by kind."""
+        return await self._ask(lambda connection: accounts.list_webhooks(connection, self._box, sub_account_id))
+
+    async def find_webhook(self, sub_account_id: str, kind: WebhookKind) -> Webhook | None:
+        """One registration, or None."""
+        return await self._ask(lambda connection: accounts.find_webhook(connection, self._box, sub_account_id, kind))
+
+    async def delete_webhook(self, sub_account_id: str, kind: WebhookKind) -> Webhook | None:
+        """Take a registration away; what it was, or None. Its due events are held, not lost."""
+        return await self._change(
+            lambda connection: accounts.delete_webhook(connection, self._box, sub_account_id, kind)
+        )
+
+    async def delivery_lanes(self) -> tuple[Lane, ...]:
+        """Every endpoint that has something to send, now or later, the earliest first."""
+        return await self._ask(outbox.lanes)
+
+    async def due_deliveries(self, sub_account_id: str, kind: str, limit: int) -> tuple[DueDelivery, ...]:
+        """The next events of one endpoint, by the time of their next try (which may lie in the future)."""
+        return await self._ask(lambda connection: outbox.due(connection, self._box, sub_account_id, kind, limit))
+
+    async def record_attempt(
+        self,
+        delivery_id: str,
+        *,
+        number: int,
+        at: float,
+        host: str,
+        status: int | None,
+        error: str | None,
+        elapsed_ms: int,
+        delivered: bool,
+        next_attempt_at: float | None,
+    ) -> None:
+        """Write one try. Not delivered and no next try means: given up.
+
+        Raises StorageError for an unknown delivery or a number that was written before.
+        """
+        attempt = DeliveryAttempt(number, at, host, status, error, elapsed_ms)
+        await self._change(
+            lambda connection: outbox.note_attempt(connection, delivery_id, attempt, delivered, next_attempt_at)
+        )
+
+    async def disable_endpoint(self, sub_account_id: str, kind: str, url: str) -> None:
+        """Switch a webhook off because `url` answered that it is gone for good; its due events are held."""
+        await self._change(lambda connection: outbox.disable_endpoint(connection, sub_account_id, kind, url))
+
+    async def exhaust_held(self, before: float) -> int:
+        """Give up events that are held and became due before `before`; how many."""
+        return await self._change(lambda connection: outbox.exhaust_held(connection, before))
+
+    async def deliveries_of(self, session_id: str) -> tuple[StoredDelivery, ...]:
+        """What a session owed or owes, with every try."""
+        return await self._ask(lambda connection: outbox.deliveries_of(connection, session_id))
+
+    # --- sub-accounts and keys ---------------------------------------------------------------------------------------
+
+    async def ensure_sub_account(self, sub_account_id: str) -> None:
+        """Make a sub-account unless it is there."""
+        at = self._clock()
+        await self._change(lambda connection: accounts.ensure_sub_account(connection, sub_account_id, at))
+
+    async def has_sub_account(self, sub_account_id: str) -> bool:
+        """Whether there is such a sub-account."""
+        return await self._ask(lambda connection: accounts.has_sub_account(connection, sub_account_id))
+
+    async def create_key(self, sub_account_id: str, name: str, scopes: Sequence[str] = ()) -> str:
+        """Make a key and return its text: the only time that anybody sees it."""
+        text = new_key_text()
+        await self._add_key(text, sub_account_id, name, scopes)
+        return text
+
+    async def adopt_key(self, text: str, sub_account_id: str, name: str, scopes: Sequence[str] = ()) -> None:
+        """Take a preset text as a key. Again is fine; raises StorageError when it is revoked or another's."""
+        check_preset(text)
+        await self._add_key(text, sub_account_id, name, scopes)
+
+    async def find_key(self, text: str) -> ApiKey | None:
+        """The live key with this text, or None. Asks the database at most every two seconds, for all keys at once."""
+        now = self._clock()
+        if now - self._ring.checked_at > RING_AGE_SECONDS:
+            if self._refreshing is None:
+                self._refreshing = asyncio.create_task(self._refresh_ring())
+            await asyncio.shield(self._refreshing)
+        key = self._ring.find(text, now)
+        since = self._ring.used_since
+        if since is not None and now - since > LAST_USED_SECONDS and self._noting is None and not self._closed:
+            self._noting = asyncio.create_task(self._note_use())
+        return key
+
+    async def check_key(self, text: str, sub_account_id: str) -> ApiKey | None:
+        """The live key with this text if it is this sub-account's; None alike for unknown, revoked and another's."""
+        key = await self.find_key(text)
+        return key if key is not None and key.sub_account_id == sub_account_id else None
+
+    async def list_keys(self) -> tuple[ApiKey, ...]:
+        """All keys without their texts, revoked ones too."""
+        return await self._ask(accounts.list_keys)
+
+    async def revoke_key(self, key_id: str) -> bool:
+        """Revoke for good: at once here, within seconds in other processes. False when there is no such live key."""
+        at = self._clock()
+        revoked = await self._change(lambda connection: accounts.revoke_key(connection, key_id, at))
+        await self._expire_ring()
+        return revoked
+
+    # --- how it is done ----------------------------------------------------------------------------------------------
+
+    async def _add_key(self, text: str, sub_account_id: str, name: str, scopes: Sequence[str]) -> None:
+        at = self._clock()
+        await self._change(lambda connection: accounts.add_key(connection, text, sub_account_id, name, scopes, at))
+        await self._expire_ring()
+
+    async def _expire_ring(self) -> None:
+        """Have the next request read the keys anew; a reading that is under way may be from before the change."""
+        if self._refreshing is not None:
+            await asyncio.wait([self._refreshing])
+        self._ring.checked_at = float("-inf")
+
+    async def _refresh_ring(self) -> None:
+        asked_at = self._clock()
+        try:
+            edition = await self._ask(accounts.edition_of_keys)
+            if edition != self._ring.edition:
+                self._ring.fill(*await self._ask(accounts.live_keys))
+            self._ring.checked_at = asked_at
+        finally:
+            self._refreshing = None
+
+    async def _note_use(self) -> None:
+        """Write last-used times; when the database cannot now, they wait for the next time."""
+        used = self._ring.take_used()
+        try:
+            if used:
+                await self._changes.run(lambda connection: accounts.note_use(connection, used))
+        except StorageError as error:
+            _log.warning("when keys were last used is not written yet: %s", error)
+            self._ring.put_back(used)
+        finally:
+            self._noting = None
+
+    async def _change(self, work: Callable[[Connection], T]) -> T:
+        return await self._changes.run(work)
+
+    async def _ask(self, question: Callable[[Connection], T]) -> T:
+        return await self._questions.run(question)
