@@ -9,7 +9,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -31,6 +31,7 @@ REPORT_BEATS = 250
 FIRST_REPORT_BEATS = 25
 ROOM_TONE_DBFS = -58.0
 PORT_ATTEMPTS = 100
+UNSPECIFIED = {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
 ALL_BITS = 0xFFFF_FFFF
 _HEADER = struct.Struct("!BBHII")
 
@@ -124,7 +125,12 @@ class Handset:
         return self._statistics.packets
 
     def connect(self, peer: Peer) -> None:
-        """Listen to this peer from now on, and send to it; again after a re-INVITE."""
+        """Listen to this peer from now on, and send to it; again after a re-INVITE.
+
+        A hold by the address 0.0.0.0 (RFC 3264 §8.4) leaves the peer where it was.
+        """
+        if peer.host in UNSPECIFIED and self._peer is not None:
+            peer = replace(peer, host=self._peer.host, port=self._peer.port)
         self._peer = peer
         self._choose_sound()
 

@@ -480,7 +480,7 @@ class Telephony:
             report = await self._media.close(leg.leg_id)
         except TelephonyError as error:
             leg.trace.add(self._clock(), "rtp.report_missing", leg_id=leg.leg_id, reason=str(error))
-        if report is not None:
+        if report is not None and leg.remote is not None:
             leg.trace.add(self._clock(), "rtp.report", leg_id=leg.leg_id, **legs.report_fields(report))
         if isinstance(last, HungUp):
             last = replace(last, quality=legs.quality_of(report))
