@@ -4,6 +4,7 @@
     ├── SettingsError            a flag, variable or file is wrong; the text says which and what to do
     ├── ContractError            the customer's request is wrong (HTTP status and contract statusCode)
     ├── SipSyntaxError           bytes that are not a SIP message, or that break a limit (RFC 3261 §25)
+    │   └── BrokenRequest        ... yet a request that can be answered; carries it (sip/parse.py)
     ├── SdpError                 a session description that cannot be read or answered (RFC 8866, 3264)
     ├── RtpError                 bytes that are not RTP or RTCP (RFC 3550)
     ├── DigestError              a challenge that cannot be answered (RFC 7616)
