@@ -3,14 +3,15 @@
 Used for the callflow of a request, which must open with makeCall, and for the callflow in a webhook's reply, which need
 not. Whatever is wrong with the flow, the first of these steps that finds something says so:
 
- 1. every entry is an object with an action and params of the right type      -1009
- 2. every action is one we know, none a scenario                              -1007, -1018…-1020
- 3. every param is there, of its type and within its limits                   -1009 (-1011 for a list of destinations)
- 4. the actions fit together: their count, the first action, hangup           -1010, -1013, -1012
- 5. digits can be reported; digits and timeouts of sayAndCapture fit together -1004, -1003, -1008, -1005, -1006
- 6. every voice or language exists                                            -1002
- 7. every spoken text and every URL is free of control characters             -1016
- 8. every destination is one number, then every source is an allowed one      -1011, -1017, -1014
+ 1. the flow is an array of no more entries than allowed                      -1009, -1010
+ 2. every entry is an object with an action and params of the right type      -1009
+ 3. every action is one we know, none a scenario                              -1007, -1018…-1020
+ 4. every param is there, of its type and within its limits                   -1009 (-1011 for a list of destinations)
+ 5. the actions fit together: how many calls, the first action, hangup        -1010, -1013, -1012
+ 6. digits can be reported; digits and timeouts of sayAndCapture fit together -1004, -1003, -1008, -1005, -1006
+ 7. every voice or language exists                                            -1002
+ 8. every spoken text and every URL is free of control characters             -1016
+ 9. every destination is one number, then every source is an allowed one      -1011, -1017, -1014
 
 Within a step the first action in the flow wins. Params we do not know are ignored (§13 row 19), and `null` stands for a
 param that was not given (row 20).
@@ -70,7 +71,7 @@ class CaptureRequest:
 
 def read_actions(flow: Fields, policy: RequestPolicy, *, opens_with_call: bool) -> tuple[Action, ...]:
     """The actions in `flow.values["callflow"]`, checked and completed; raises ContractError for what is wrong first."""
-    entries = _entries(flow)
+    entries = _entries(flow, policy.most_actions)
     for entry in entries:
         if entry.action not in _READERS and entry.action != _SCENARIO:
             raise refusal(StatusCode.ACTION_UNKNOWN, f"{entry.path}.action")
@@ -81,7 +82,7 @@ def read_actions(flow: Fields, policy: RequestPolicy, *, opens_with_call: bool) 
         for entry in entries:
             _coerce_numbers(entry.params)
     read = [_READERS[entry.action](entry.params) for entry in entries]
-    _check_order(names, policy, opens_with_call=opens_with_call)
+    _check_order(names, opens_with_call=opens_with_call)
     actions = [_settle_capture(each, policy) if isinstance(each, CaptureRequest) else each for each in read]
     for action in actions:
         _check_voice(action)
@@ -113,7 +114,7 @@ def _settle_capture(request: CaptureRequest, policy: RequestPolicy) -> SayAndCap
     )
 
 
-def _entries(flow: Fields) -> list[Entry]:
+def _entries(flow: Fields, most: int) -> list[Entry]:
     if "callflow" not in flow.values:
         raise flow.missing("callflow")
     items = flow.values["callflow"]
@@ -121,6 +122,8 @@ def _entries(flow: Fields) -> list[Entry]:
         raise flow.wrong_kind("callflow", "array")
     if not items:
         raise flow.wrong("callflow", "there must be a minimum of 1 items in the array")
+    if len(items) > most:
+        raise refusal(StatusCode.TOO_MANY_ACTIONS)
     return [_entry(item, f"{flow.path}.callflow[{position}]") for position, item in enumerate(items)]
 
 
@@ -224,8 +227,8 @@ def _scenario_refused(entries: list[Entry]) -> Exception:
     return refusal(StatusCode.SCENARIO_INVALID)
 
 
-def _check_order(names: list[str], policy: RequestPolicy, *, opens_with_call: bool) -> None:
-    if len(names) > policy.most_actions or names.count("makeCall") > MOST_MAKE_CALLS:
+def _check_order(names: list[str], *, opens_with_call: bool) -> None:
+    if names.count("makeCall") > MOST_MAKE_CALLS:
         raise refusal(StatusCode.TOO_MANY_ACTIONS)
     if opens_with_call and names[0] != "makeCall":
         raise refusal(StatusCode.FIRST_ACTION_NOT_MAKE_CALL)

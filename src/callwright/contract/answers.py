@@ -5,10 +5,12 @@ All are JSON objects as dicts, fields in the documented order; `json_text.serial
 
 from collections.abc import Sequence
 
+from callwright.callflow.summary import SessionSummary
 from callwright.contract.codes import STATUS_MESSAGES, StatusCode
 from callwright.contract.timestamps import iso_milliseconds
 from callwright.contract.voices import speech_profiles
 from callwright.contract.webhook_config import WebhookConfig
+from callwright.contract.webhooks import session_summary
 from callwright.errors import ContractError
 
 Body = dict[str, object]
@@ -58,9 +60,19 @@ def server_error(call_flow_request_id: str) -> Body:
     return _not_created(500, SERVER_ERROR, call_flow_request_id)
 
 
-def resource_refused(http_status: int) -> Body:
-    """HTTP 401, 403, 404 or 500 of every other path (§13 row 31)."""
-    return {"statusCode": http_status, "statusMessage": RESOURCE_MESSAGES[http_status]}
+def resource_refused(http_status: int, message: str = "") -> Body:
+    """A refusal on every other path (§13 row 31), in the documented words where there are some, else in `message`."""
+    return {"statusCode": http_status, "statusMessage": RESOURCE_MESSAGES.get(http_status) or message}
+
+
+def session_state(session_id: str, sub_account_id: str, state: str, summary: SessionSummary | None) -> Body:
+    """How a session stands (our extension): ACCEPTED, DIALLED or FINISHED, and its summary's payload (§5.2) if so."""
+    return {
+        "sessionId": session_id,
+        "subAccountId": sub_account_id,
+        "state": state,
+        "summary": None if summary is None else session_summary(summary)["payload"],
+    }
 
 
 def webhook_list(sub_account_id: str, webhooks: Sequence[WebhookConfig]) -> Body:

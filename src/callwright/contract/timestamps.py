@@ -7,7 +7,7 @@ _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 
-_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC).timestamp()
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def parse_timestamp(text: str) -> float | None:
@@ -26,7 +26,7 @@ def iso_seconds(at: float) -> str:
 
 
 def iso_milliseconds(at: float) -> str:
-    """`2024-07-03T05:59:32.226Z`, to the nearest millisecond; no later than the year 9999 can say."""
+    """`2024-07-03T05:59:32.226Z`, to the nearest millisecond; no later than the last second of the year 9999."""
     return (
         datetime.fromtimestamp(min(round(at, 3), _LAST), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     )
