@@ -17,33 +17,16 @@ MOST_APOSTROPHES = 2
 _PAUSES = ".,!?:;。、，！？：；।؟،"
 _SYMBOLS = "%&+@#=/€$£¥"
 _PUNCTUATION = frozenset(_PAUSES + _SYMBOLS)
-_APOSTROPHES = 2
-
-_PUNCTUATION = frozenset(".,!?:;%&+@#=/€$£¥。、，！？：；।؟،")
-_APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "＇": "'", "‘": "'"})
-_HYPHENS = str.maketrans({"‐": "-", "‑": "-", "−": "-"})
+_ALIKE = str.maketrans(dict.fromkeys("’ʼ＇‘", "'") | dict.fromkeys("‐‑−", "-"))
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
-_PUNCTUATION_RUN = re.compile(f"([{_PAUSES}])[{_PAUSES}]+|([{_SYMBOLS}])[{_SYMBOLS}]+")
-_MARKS = 2
-MOST_APOSTROPHES = 2
-
-_PAUSES = ".,!?:;。、，！？：；।؟،"
-_SYMBOLS = "%&+@#=/€$£¥"
-_PUNCTUATION = frozenset(_PAUSES + _SYMBOLS)
-_APOSTROPHES = 2
-
-_PUNCTUATION = frozenset(".,!?:;%&+@#=/€$£¥。、，！？：；।؟،")
-_APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "＇": "'", "‘": "'"})
-_HYPHENS = str.maketrans({"‐": "-", "‑": "-", "−": "-"})
-_LETTER_RUN = re.compile(r"([^\W\d_])\1{3,}")
-_PUNCTUATION_RUN = re.compile(r"(?:([^\w\s'-])\s*)+")
+_PUNCTUATION_RUN = re.compile(f"[{_PAUSES}]{{2,}}|[{_SYMBOLS}]{{2,}}")
 _MARKS = re.compile(f"([\u0300-\u036f]{{{MOST_MARKS}}})[\u0300-\u036f]+")
 _SPACES = re.compile(r"\s+")
 
 
 def sanitise(text: str) -> str:
     """The text as it may be given to a synthesizer; empty when nothing in it can be spoken."""
-    plain = unicodedata.normalize("NFC", text).translate(_APOSTROPHES).translate(_HYPHENS)
+    plain = unicodedata.normalize("NFC", text).translate(_ALIKE)
     plain = "".join(character if _is_kept(character) else " " for character in plain)
     plain = _MARKS.sub(r"\1", plain)
     plain = _LETTER_RUN.sub(lambda run: run[1] * LONGEST_RUN, plain)
