@@ -23,7 +23,7 @@ from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import CallwrightError, SettingsError, StorageError
 from callwright.settings import ANY, Settings
-from callwright.simulator.carrier import Carrier, HeardCall
+from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
@@ -66,7 +66,7 @@ class Node:
     _closers: contextlib.AsyncExitStack
 
     @classmethod
-    async def start(cls, settings: Settings, *, on_heard: Callable[[HeardCall], None] | None = None) -> Self:
+    async def start(cls, settings: Settings, *, on_heard: Callable[[Heard], None] | None = None) -> Self:
         """Start every room, take up what an earlier process left, then listen. Raises CallwrightError with words."""
         async with contextlib.AsyncExitStack() as closers:
             clock = platform_clock()
@@ -168,13 +168,13 @@ def _development_key(settings: Settings) -> str:
 async def _carrier(
     settings: Settings,
     clock: Clock,
-    on_heard: Callable[[HeardCall], None] | None,
+    on_heard: Callable[[Heard], None] | None,
     closers: contextlib.AsyncExitStack,
 ) -> Carrier | None:
     """The built-in carrier, unless there is a real one."""
     if not settings.development or settings.trunks:
         return None
-    carrier = Carrier(Path(settings.data) / "heard", clock, on_heard=on_heard)
+    carrier = Carrier("127.0.0.1", 0, clock, heard_folder=Path(settings.data) / "heard", heard=on_heard)
     await carrier.start()
     closers.push_async_callback(carrier.stop)
     return carrier

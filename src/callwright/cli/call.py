@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             progress.show(event)
         session = api.request("GET", f"/sessions/{session_id}")
     _conclude(session, as_json=arguments.json)
-    return EXIT_STATUS.get(str(session.get("sessionStatus")), 1)
+    return EXIT_STATUS.get(session["summary"]["sessionStatus"], 1)
 
 
 def _message(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> dict[str, Any]:
@@ -187,22 +187,20 @@ def _conclude(session: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         console.print_json(json.dumps(session))
         return
-    status = str(session.get("sessionStatus"))
+    summary = session["summary"]
+    status, leg = summary["sessionStatus"], summary["details"]["callA"]
     table = Table(show_header=False, title="session summary", title_justify="left")
-    summary = session.get("summary", {}).get("payload", session)
-    table.add_row("session", str(session.get("sessionId")))
+    table.add_row("session", summary["sessionId"])
     table.add_row("status", f"[{STATUS_STYLE.get(status, 'red')}]{status}[/]")
-    leg = summary.get("details", {}).get("callA", {})
-    for label, key in (("from", "source"), ("to", "destination"), ("seconds connected", "callDuration")):
-        if key in leg:
-            table.add_row(label, str(leg[key]))
+    table.add_row("from", leg["source"])
+    table.add_row("to", leg["destination"])
+    table.add_row("connected", f"{leg['callDuration']} s")
     quality = leg.get("callQuality")
     if quality:
-        table.add_row(
-            "quality", f"MOS {quality['mos']}, loss {quality['packetLossRate']}, jitter {quality['jitter']} ms"
-        )
+        figures = f"MOS {quality['mos']}, loss {quality['packetLossRate']}, jitter {quality['jitter']} ms"
+        table.add_row("quality", figures)
     error = summary.get("errorDetails")
     if error:
-        table.add_row("error", f"{error.get('errorCode')} {error.get('errorMsg')}")
+        table.add_row("error", f"{error['errorCode']} {error['errorMsg']}")
     console.print(table)
-    console.print(f"callwright explain {session.get('sessionId')}   tells the whole story", style="dim")
+    console.print(f"The whole story: callwright explain {summary['sessionId']}", style="dim")

@@ -89,7 +89,7 @@ class Client:
                 f"no callwright answers at {self.base_url}. Start one with `make run` or `callwright run`,"
                 " or say where it is with --http"
             )
-        return ApiError(f"callwright at {self.base_url} broke off: {error or type(error).__name__}")
+        return ApiError(f"callwright at {self.base_url} broke off: {str(error) or type(error).__name__}")
 
 
 def _events(lines: Iterator[str]) -> Iterator[StreamEvent]:

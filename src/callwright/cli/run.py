@@ -14,7 +14,7 @@ from rich.text import Text
 from callwright.cli.options import add_settings, read_settings
 from callwright.node import DEVELOPMENT_SUB_ACCOUNT, Node
 from callwright.settings import Settings
-from callwright.simulator.carrier import HeardCall
+from callwright.simulator.carrier import Heard
 from callwright.telemetry import log
 
 HELP = "start callwright for development, with a built-in carrier whose handset rings"
@@ -38,11 +38,11 @@ def start(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
+    node = await Node.start(settings, on_heard=_tell_heard)  # until it stands, a signal simply ends it
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    node = await Node.start(settings, on_heard=_tell_heard)
     _greet(node)
     await ending.wait()
     _say(f"Stopping: no new calls; live ones have {settings.drain_seconds:g} s. Again to stop at once.")
@@ -61,10 +61,10 @@ async def _run(settings: Settings) -> int:
 
 
 def _say(words: str) -> None:
-    Console(stderr=True, highlight=False).print(words, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
 
 
-def _tell_heard(heard: HeardCall) -> None:
+def _tell_heard(heard: Heard) -> None:
     _say(f"         the handset heard {heard.seconds:.1f} s: {heard.path}")
 
 
@@ -93,7 +93,7 @@ def _greet(node: Node) -> None:
 def _trunk_words(node: Node) -> str:
     if node.carrier is not None:
         host, port = node.carrier.address
-        return f"the built-in carrier at {host}:{port}; its handset answers and records to {node.settings.data}/heard/"
+        return f"built-in carrier at {host}:{port}, whose handset answers"
     return ", ".join(f"{trunk.name} ({trunk.uri})" for trunk in node.settings.trunks)
 
 
