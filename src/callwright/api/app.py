@@ -1,0 +1,53 @@
+"""The HTTP API as one ASGI application: which path leads to which route, and in what form it answers errors."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from callwright.api.errors import (
+    Edge,
+    Endpoint,
+    ErrorForm,
+    callflow_form,
+    no_such_route,
+    plain_form,
+    problem_form,
+    webhook_form,
+)
+from callwright.api.platform import Platform
+from callwright.api.routes import callflows, events, health, metrics, sessions, speech_profiles, webhooks
+
+_OWN = "/api/v1/subaccounts/{sub_account_id}"
+
+# The busiest first: routes are tried in this order.
+ROUTES: tuple[tuple[str, str, str, Endpoint, ErrorForm], ...] = (
+    ("send_callflow", "POST", f"{_OWN}/callflows", callflows.send_callflow, callflow_form),
+    ("list_webhooks", "GET", f"{_OWN}/webhooks", webhooks.list_webhooks, plain_form),
+    ("put_webhook", "POST", f"{_OWN}/webhooks", webhooks.put_webhook, webhook_form),
+    ("delete_webhook", "DELETE", f"{_OWN}/webhooks/{{kind}}", webhooks.delete_webhook, plain_form),
+    ("list_speech_profiles", "GET", f"{_OWN}/speech-profiles", speech_profiles.list_speech_profiles, plain_form),
+    ("show_session", "GET", f"{_OWN}/sessions/{{session_id}}", sessions.show_session, problem_form),
+    ("hang_up_session", "DELETE", f"{_OWN}/sessions/{{session_id}}", sessions.hang_up_session, problem_form),
+    ("follow_session", "GET", f"{_OWN}/sessions/{{session_id}}/events", events.follow_session, problem_form),
+    ("healthz", "GET", "/healthz", health.healthz, plain_form),
+    ("readyz", "GET", "/readyz", health.readyz, plain_form),
+    ("metrics", "GET", "/metrics", metrics.metrics, plain_form),
+)
+"""Name (also in metrics), method, path, endpoint, form of its errors."""
+
+
+def create_app(platform: Platform) -> Starlette:
+    """The application for one platform."""
+    answered = platform.metrics.counter(
+        "callwright_http_answers_total",
+        "HTTP answers by route and status; status 0 went unanswered",
+        ("route", "status"),
+    )
+    routes = []
+    for name, method, path, endpoint, form in ROUTES:
+        route = Route(path, Edge(name, endpoint, form, platform, answered), methods=[method], name=name)
+        route.methods = {method}  # Starlette adds HEAD to GET, and an event stream without events never ends
+        routes.append(route)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: no_such_route})
+    app.router.redirect_slashes = False  # a redirect would turn a POST into a surprise
+    return app

@@ -1,0 +1,41 @@
+"""`GET` and `DELETE …/sessions/{sessionId}`: how a session stands, and its end. An extension; errors are RFC 9457."""
+
+import re
+
+from starlette.types import ASGIApp
+
+from callwright.api.auth import READ, WRITE, authenticate
+from callwright.api.exchange import Exchange, json_reply
+from callwright.contract.answers import session_state
+from callwright.errors import ContractError
+from callwright.storage.records import SessionState, StoredSession
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")  # contract §9.4
+
+
+async def find_own_session(exchange: Exchange) -> StoredSession:
+    """The path's session. ContractError 404 alike for unknown ones and those of other sub-accounts."""
+    session_id = exchange.parameter("session_id")
+    if _UUID.fullmatch(session_id):
+        stored = await exchange.platform.store.find_session(session_id.lower())
+        if stored is not None and stored.sub_account_id == exchange.sub_account_id:
+            return stored
+    raise ContractError(404, 404, "Session not found")
+
+
+async def show_session(exchange: Exchange) -> ASGIApp:
+    """Status, and the summary once there is one."""
+    await authenticate(exchange, READ)
+    stored = await find_own_session(exchange)
+    return json_reply(200, session_state(stored.session_id, stored.sub_account_id, stored.state, stored.summary))
+
+
+async def hang_up_session(exchange: Exchange) -> ASGIApp:
+    """Ask for the end of a live session: 202, and the summary says how it ended. 409 when it has ended."""
+    await authenticate(exchange, WRITE)
+    stored = await find_own_session(exchange)
+    if exchange.platform.board.hang_up(stored.session_id):
+        return json_reply(202, session_state(stored.session_id, stored.sub_account_id, stored.state, None))
+    if stored.state is SessionState.FINISHED:
+        raise ContractError(409, 409, "Session has ended")
+    raise ContractError(409, 409, "Session is not live in this process")

@@ -1,0 +1,171 @@
+"""An installation to talk to over real HTTP: the real application, server and store, and a board in memory."""
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest_asyncio
+
+from callwright.api.app import create_app
+from callwright.api.platform import Platform
+from callwright.api.server import BoundedProtocol, serve_http
+from callwright.callflow.outcome import CallStatus
+from callwright.callflow.plan import Callflow, MakeCall
+from callwright.callflow.summary import LegSummary, SessionSummary
+from callwright.contract.policy import RequestPolicy
+from callwright.settings import HostPort
+from callwright.storage.store import Store
+from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
+
+NOW = 1_750_000_000.0
+
+
+class MemoryBoard:
+    """Takes sessions into the store and lets a test play what happens to them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._traces: dict[str, Trace] = {}
+        self._queues: dict[str, list[asyncio.Queue[TraceEntry | None]]] = {}
+        self.accepted: list[tuple[str, str, Callflow]] = []
+        self.hung_up: list[str] = []
+        self.failure: Exception | None = None
+        "raised by the next accept"
+
+    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        session_id = str(uuid.uuid4())
+        await self._store.accept_session(session_id, sub_account_id, callflow, NOW)
+        self._traces[session_id] = Trace(session_id)
+        self.accepted.append((session_id, sub_account_id, callflow))
+        self.happen(session_id, "session.accepted")
+        return session_id
+
+    def happen(self, session_id: str, kind: str, **fields: FieldValue) -> None:
+        self._traces[session_id].add(NOW, kind, **fields)
+        for queue in self._queues.get(session_id, []):
+            queue.put_nowait(self._traces[session_id].entries[-1])
+
+    async def finish(self, session_id: str) -> None:
+        _, sub_account_id, callflow = next(row for row in self.accepted if row[0] == session_id)
+        call = callflow.actions[0]
+        assert isinstance(call, MakeCall)
+        leg = LegSummary(
+            call_id=str(uuid.uuid4()),
+            inbound=False,
+            source=call.source,
+            destination=call.destination,
+            initiated_at=NOW,
+            connected_at=NOW + 1,
+            disconnected_at=NOW + 5,
+            status=CallStatus.COMPLETED,
+        )
+        summary = SessionSummary(session_id, sub_account_id, CallStatus.COMPLETED, NOW, NOW + 5, "SAY", (leg,))
+        await self._store.finish_session(summary, b"{}", self._traces.pop(session_id), NOW + 5)
+        for queue in self._queues.pop(session_id, []):
+            queue.put_nowait(None)
+
+    async def watch(self, session_id: str) -> AsyncIterator[TraceEntry]:
+        if session_id not in self._traces:
+            return
+        queue: asyncio.Queue[TraceEntry | None] = asyncio.Queue()
+        for entry in self._traces[session_id].entries:
+            queue.put_nowait(entry)
+        watchers = self._queues.setdefault(session_id, [])
+        watchers.append(queue)
+        try:
+            while (entry_or_end := await queue.get()) is not None:
+                yield entry_or_end
+        finally:
+            watchers.remove(queue)
+
+    def hang_up(self, session_id: str) -> bool:
+        if session_id not in self._traces:
+            return False
+        self.hung_up.append(session_id)
+        return True
+
+    def watchers_of(self, session_id: str) -> int:
+        return len(self._queues.get(session_id, []))
+
+
+@dataclass
+class Installation:
+    """What a test may look at and turn."""
+
+    client: httpx.AsyncClient
+    address: HostPort
+    store: Store
+    board: MemoryBoard
+    key: str
+    "of riders_hq"
+    other_key: str
+    "of another sub-account"
+    read_only_key: str
+    revoked_key: str
+    policies: dict[str, RequestPolicy] = field(default_factory=dict)
+    draining: bool = False
+    trouble: str | None = None
+    metrics_readers: str = "loopback"
+
+    def as_rider(self, key: str | None = None) -> dict[str, str]:
+        return {"authorization": f"Bearer {key or self.key}"}
+
+    async def raw(self, data: bytes, *, then_close: bool = False) -> bytes:
+        """Send bytes as they are and read until the server closes."""
+        reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
+        try:
+            writer.write(data)
+            await writer.drain()
+            if then_close:
+                writer.write_eof()
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+class HastyProtocol(BoundedProtocol):
+    """The server's protocol for tests that wait for its patience to end."""
+
+    head_seconds = 0.2
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
+    folder = tmp_path_factory.mktemp("data")  # type: ignore[attr-defined]  # pytest's own type is not public
+    store = await Store.open(f"sqlite:///{Path(folder) / 'callwright.db'}")
+    await store.ensure_sub_account("riders_hq")
+    await store.ensure_sub_account("other_co")
+    key, other_key = await store.create_key("riders_hq", "test"), await store.create_key("other_co", "test")
+    read_only_key = await store.create_key("riders_hq", "reader", ["read"])
+    revoked_key = await store.create_key("riders_hq", "old")
+    await store.revoke_key(next(row.key_id for row in await store.list_keys() if row.name == "old"))
+    board = MemoryBoard(store)
+    numbers = itertools.count(1)
+
+    async def trouble() -> str | None:
+        return installation.trouble
+
+    platform = Platform(
+        board=board,
+        store=store,
+        policy_for=lambda name: installation.policies.get(name, RequestPolicy()),
+        clock=lambda: NOW,
+        new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
+        trouble=trouble,
+        draining=lambda: installation.draining,
+        body_seconds=0.3,
+    )
+    server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
+    async with httpx.AsyncClient(base_url=f"http://{server.address}", trust_env=False) as client:
+        installation = Installation(client, server.address, store, board, key, other_key, read_only_key, revoked_key)
+        yield installation
+    await server.stop()
+    await store.close()
