@@ -7,6 +7,7 @@ import pytest
 
 from callwright.callflow.outcome import CallQuality, CallStatus
 from callwright.callflow.summary import ErrorDetails, LegSummary, SessionSummary
+from callwright.contract.answers import session_state
 from callwright.contract.json_text import parse_json, serialize
 from callwright.contract.webhooks import session_summary
 from callwright.errors import ErrorCode
@@ -160,3 +161,13 @@ def test_a_number_of_no_country_has_no_country_code() -> None:
     leg = replace(LEG, destination="+6512345678", source="+80012345678")
     details = payload_of(replace(SUMMARY, legs=(leg,)))["details"]["callA"]
     assert (details["sourceCountryCode"], details["destinationCountryCode"]) == (None, "SG")
+
+
+def test_a_sessions_state_carries_the_same_payload() -> None:
+    assert session_state("s-1", "riders_hq", "DIALLED", None) == {
+        "sessionId": "s-1",
+        "subAccountId": "riders_hq",
+        "state": "DIALLED",
+        "summary": None,
+    }
+    assert session_state("s-1", "riders_hq", "FINISHED", SUMMARY)["summary"] == payload_of(SUMMARY)
