@@ -108,12 +108,23 @@ def test_a_network_error_moves_it(state: ClientInviteState, effects: Effects, th
     assert machine.state is then
 
 
-@pytest.mark.parametrize("state", list(ClientInviteState))
-def test_an_abandoned_one_is_over_and_waits_for_nothing(state: ClientInviteState) -> None:
-    machine = machine_in(state)
-    machine.abandon()
+def test_a_limit_ends_one_that_only_ever_rings() -> None:
+    machine = machine_in(PROCEEDING)
+    machine.limit(10)
+    assert machine.deadline == 42
+    machine.limit(11)
+    assert machine.respond(12, 180) == (Effect.DELIVER,)
+    assert machine.deadline == 42
+    assert machine.tick(42) == (Effect.TIMED_OUT,)
     assert machine.over
-    assert machine.deadline is None
+
+
+@pytest.mark.parametrize("state", [CALLING, COMPLETED, ACCEPTED, TERMINATED])
+def test_a_limit_changes_nothing_where_a_timer_runs_already(state: ClientInviteState) -> None:
+    machine = machine_in(state)
+    before = machine.deadline
+    machine.limit(10)
+    assert (machine.state, machine.deadline) == (state, before)
 
 
 def test_timer_a_doubles_until_timer_b_gives_up() -> None:

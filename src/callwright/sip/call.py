@@ -108,7 +108,7 @@ class Call:
         self.state = CallState.SETUP
         self.dialog: Dialog | None = None
         self.local_sdp = b""
-        self.until: float | None = None  # when the set-up, its cancelling, or our word on a change has taken too long
+        self.until: float | None = None  # when the set-up, or our word on a change, has taken too long
         self.scheduled: float | None = None
         self._answer: RepeatedAnswer | None = None
         self._offered: ServerTransaction | None = None  # the peer's re-INVITE or UPDATE that waits for our word
@@ -403,7 +403,9 @@ class Call:
     def _settle(self, now: float) -> None:
         """Leave nothing of the peer's open: the session ends."""
         self._answer = None
-        self._change = None
+        if self._change is not None:
+            self._layer.limit(now, self._change)
+            self._change = None
         transaction = self._take_offered()
         if transaction is not None:
             # "If the UAS receives a BYE [...] it MUST still respond to any pending requests [...] with a 487"

@@ -115,21 +115,17 @@ class CallOut(Call):
         if self._invite is None or self._cancelled:
             return
         self._cancelled = True
-        # "the UAC [...] SHOULD consider the original transaction cancelled if there is no final response in 64*T1".
-        self.until = now + self._layer.profile.timers.give_up
-        self._layer.schedule.note(self)
+        # "If there is no final response for the original request in 64*T1 seconds [...], the client SHOULD then
+        # consider the original transaction cancelled and SHOULD destroy the client transaction handling the original
+        # request."
+        self._layer.limit(now, self._invite)
         request = cancel_for(self._invite.request, self._cancel_reason)
         via = self._invite.request.headers.get("Via")
         self._layer.request(now, request, self._invite.destination, self, via=via)
 
     def took_too_long(self, now: float) -> None:
-        """Neither answer nor refusal within the set-up limit, or no final answer to the INVITE after our CANCEL."""
-        if not self._cancelled:
-            self.hang_up(now, None)  # nothing heard yet: timer B ends it
-            return
-        if self._invite is not None:
-            self._layer.abandon(self._invite)
-        self.finish(now, failure(self.name, 487, "no answer to CANCEL"))
+        """Neither answer nor refusal within the set-up limit."""
+        self.hang_up(now, None)
 
     def responded(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
         """A response to one of our requests."""
@@ -150,7 +146,7 @@ class CallOut(Call):
         """One of our requests will get no response."""
         if transaction is self._invite and self.state is CallState.SETUP:
             if self._cancel_wanted:
-                self.finish(now, failure(self.name, 487))
+                self.finish(now, failure(self.name, 487, "no answer to CANCEL" if self._cancelled else ""))
             else:
                 self.finish(now, failure(self.name, status, reason))
         else:

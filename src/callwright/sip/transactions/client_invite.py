@@ -8,6 +8,7 @@
         2xx ↺ ACCEPTED ◀┘          └▶ COMPLETED ↺ 300-699: ACK                   │
                  └──────── timer M ───────┴── timer D, network error ────────────┘
 
+Nothing ends PROCEEDING by itself: whoever cancels the INVITE, or loses interest, sets a `limit`.
 Timers, in seconds from now: A doubles from T1 while CALLING, B = 64*T1, D >= 32 (0 when reliable), M = 64*T1.
 """
 
@@ -54,7 +55,9 @@ class ClientInvite:
     def respond(self, now: float, status: int) -> Effects:
         """A response with this status arrived."""
         match self.state, status // 100:
-            case ((ClientInviteState.CALLING | ClientInviteState.PROCEEDING), 1):
+            case ClientInviteState.PROCEEDING, 1:
+                return (Effect.DELIVER,)
+            case ClientInviteState.CALLING, 1:
                 # "In the "Proceeding" state, the client transaction SHOULD NOT retransmit the request any longer."
                 self._enter(ClientInviteState.PROCEEDING, None)
                 return (Effect.DELIVER,)
@@ -83,7 +86,9 @@ class ClientInvite:
     def tick(self, now: float) -> Effects:
         """Time passed."""
         match self.state:
-            case ClientInviteState.CALLING if self._ends_at is not None and now >= self._ends_at:
+            case ClientInviteState.CALLING | ClientInviteState.PROCEEDING if (
+                self._ends_at is not None and now >= self._ends_at
+            ):
                 self._enter(ClientInviteState.TERMINATED, None)
                 return (Effect.TIMED_OUT,)
             case ClientInviteState.CALLING if self._repeat_at is not None and now >= self._repeat_at:
@@ -109,9 +114,10 @@ class ClientInvite:
             case _:
                 return NOTHING  # nothing of this transaction's own was sent in the other states
 
-    def abandon(self) -> None:
-        """Forget it: RFC 3261 §9.1 lets a cancelled INVITE go when no final answer came within 64*T1."""
-        self._enter(ClientInviteState.TERMINATED, None)
+    def limit(self, now: float) -> None:
+        """Wait no longer than 64*T1 for a final response: the call was cancelled (RFC 3261 §9.1) or is over."""
+        if self.state is ClientInviteState.PROCEEDING and self._ends_at is None:
+            self._wait(None, now + self._timers.give_up)
 
     def _enter(self, state: ClientInviteState, ends_at: float | None) -> None:
         self.state = state

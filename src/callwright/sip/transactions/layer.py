@@ -165,11 +165,11 @@ class TransactionLayer:
         self.out.append(Transmit(data, destination, name))
         return data
 
-    def abandon(self, transaction: ClientTransaction) -> None:
-        """Forget an INVITE whose CANCEL was not answered either."""
+    def limit(self, now: float, transaction: ClientTransaction) -> None:
+        """Wait no longer than 64*T1 for the final response to an INVITE; `failed` follows when none comes."""
         if isinstance(transaction.machine, ClientInvite):
-            transaction.machine.abandon()
-        self._forget_client(transaction)
+            transaction.machine.limit(now)
+            self.schedule.note(transaction)
 
     def receive_response(self, now: float, response: Response, source: Address) -> None:
         """Hand a response to its transaction; drop and count those that belong to none or are broken."""
