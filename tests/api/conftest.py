@@ -31,6 +31,7 @@ class MemoryBoard:
         self._store = store
         self._traces: dict[str, Trace] = {}
         self._queues: dict[str, list[asyncio.Queue[TraceEntry | None]]] = {}
+        self._changed = asyncio.Condition()
         self.accepted: list[tuple[str, str, Callflow]] = []
         self.hung_up: list[str] = []
         self.failure: Exception | None = None
@@ -79,11 +80,13 @@ class MemoryBoard:
             queue.put_nowait(entry)
         watchers = self._queues.setdefault(session_id, [])
         watchers.append(queue)
+        await self._tell()
         try:
             while (entry_or_end := await queue.get()) is not None:
                 yield entry_or_end
         finally:
             watchers.remove(queue)
+            await self._tell()
 
     def hang_up(self, session_id: str) -> bool:
         if session_id not in self._traces:
@@ -91,8 +94,14 @@ class MemoryBoard:
         self.hung_up.append(session_id)
         return True
 
-    def watchers_of(self, session_id: str) -> int:
-        return len(self._queues.get(session_id, []))
+    async def until_watched_by(self, session_id: str, watchers: int) -> None:
+        """Wait until so many watch a session."""
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(lambda: len(self._queues.get(session_id, [])) == watchers)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
 
 @dataclass
