@@ -74,7 +74,7 @@ def _ensure_sub_account(query: Upsert) -> Insert:
 
 
 def _next_edition(query: Upsert) -> Insert:
-    return query.values(number=1).on_conflict_do_update(
+    return query.values(name=bindparam("edition"), number=1).on_conflict_do_update(
         index_elements=[editions.c.name], set_={"number": editions.c.number + 1}
     )
 
@@ -226,7 +226,7 @@ def delete_webhook(connection: Connection, box: SecretsBox, sub_account_id: str,
 
 
 def _move_on(connection: Connection) -> None:
-    connection.execute(NEXT_EDITION[connection.dialect.name], {"name": API_KEYS_EDITION})
+    connection.execute(NEXT_EDITION[connection.dialect.name], {"edition": API_KEYS_EDITION})
 
 
 def _key(row: RowMapping) -> ApiKey:

@@ -77,10 +77,17 @@ class FolderLock:
             self._descriptor = None
 
 
-def open_database(url: str, *, exclusive: bool, busy_timeout_seconds: float) -> Database:
+def open_database(
+    url: str,
+    *,
+    exclusive: bool,
+    busy_timeout_seconds: float,
+    migration_wait_seconds: float = MIGRATION_WAIT_SECONDS,
+) -> Database:
     """Open (and make, and migrate) the database at `url`, such as `sqlite:///callwright-data/callwright.db`.
 
-    `exclusive` is for the one server; other commands open the same database beside it. Raises StorageError when the
+    `exclusive` is for the one server; other commands open the same database beside it, and wait
+    `migration_wait_seconds` when somebody else is about to migrate it. Raises StorageError when the
     URL is not one we can serve, the data folder is taken, or the schema is newer than this program;
     StorageUnavailable when the database is locked, full or out of reach.
     """
@@ -101,7 +108,7 @@ def open_database(url: str, *, exclusive: bool, busy_timeout_seconds: float) -> 
     database = Database(path, write, read, lock)
     try:
         with translated():
-            _bring_up_to_date(database, exclusive=exclusive)
+            _bring_up_to_date(database, None if exclusive else migration_wait_seconds)
     except BaseException:
         database.close()
         raise
@@ -152,13 +159,16 @@ def _revision(engine: Engine) -> str | None:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def _bring_up_to_date(database: Database, *, exclusive: bool) -> None:
-    """Migrate when needed. Whoever migrates holds the folder's lock, so no running server loses its schema."""
+def _bring_up_to_date(database: Database, wait_seconds: float | None) -> None:
+    """Migrate when needed. Whoever migrates holds the folder's lock, so no running server loses its schema.
+
+    `wait_seconds` is how long to wait for the lock and for whoever has it; None when it is ours already.
+    """
     if _revision(database.write) == SCHEMA_REVISION:
         return
     lock = database.lock
-    if not exclusive:
-        give_up_at = time.monotonic() + MIGRATION_WAIT_SECONDS
+    if wait_seconds is not None:
+        give_up_at = time.monotonic() + wait_seconds
         while not lock.acquire():
             if _revision(database.write) == SCHEMA_REVISION:  # the holder was about to migrate itself
                 return
@@ -170,7 +180,7 @@ def _bring_up_to_date(database: Database, *, exclusive: bool) -> None:
     try:
         _migrate(database)
     finally:
-        if not exclusive:
+        if wait_seconds is not None:
             lock.release()
 
 

@@ -66,8 +66,8 @@ def _sessions() -> None:
         sa.Column("finished_at", sa.Double()),
         sa.Column("status", sa.String(length=32)),
         sa.Column("summary", sa.Text()),
-        sa.CheckConstraint("(state = 'FINISHED') = (summary IS NOT NULL)", name="ck_sessions_summary"),
-        sa.CheckConstraint("state IN ('ACCEPTED', 'DIALLED', 'FINISHED')", name="ck_sessions_state"),
+        sa.CheckConstraint("(state = 'FINISHED') = (summary IS NOT NULL)", name=op.f("ck_sessions_summary")),
+        sa.CheckConstraint("state IN ('ACCEPTED', 'DIALLED', 'FINISHED')", name=op.f("ck_sessions_state")),
         sa.ForeignKeyConstraint(["sub_account_id"], ["sub_accounts.sub_account_id"], name="fk_sessions_sub_account_id"),
         sa.PrimaryKeyConstraint("session_id", name="pk_sessions"),
     )
@@ -112,9 +112,10 @@ def _deliveries() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_since", sa.Double()),
         sa.Column("next_attempt_at", sa.Double()),
-        sa.CheckConstraint("state <> 'DUE' OR next_attempt_at IS NOT NULL", name="ck_deliveries_due"),
+        sa.CheckConstraint("state <> 'DUE' OR next_attempt_at IS NOT NULL", name=op.f("ck_deliveries_due")),
         sa.CheckConstraint(
-            "state IN ('OWED', 'DUE', 'HELD', 'DELIVERED', 'EXHAUSTED', 'NO_ENDPOINT')", name="ck_deliveries_state"
+            "state IN ('OWED', 'DUE', 'HELD', 'DELIVERED', 'EXHAUSTED', 'NO_ENDPOINT')",
+            name=op.f("ck_deliveries_state"),
         ),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.session_id"], name="fk_deliveries_session_id"),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,88 @@
+"""An open store in a folder of its own, and sessions to put into it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from callwright.callflow.outcome import CallStatus
+from callwright.callflow.plan import Callflow, HangUp, MakeCall, Say
+from callwright.callflow.summary import SessionSummary
+from callwright.storage.store import Store
+
+SUB_ACCOUNT = "riders_hq"
+
+
+class HandClock:
+    """Platform time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class OpenStore(Protocol):
+    async def __call__(self, *, exclusive: bool = True, busy_timeout_seconds: float = 0.9) -> Store: ...
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "callwright.db"
+
+
+@pytest.fixture
+async def open_store(database: Path, clock: HandClock) -> AsyncIterator[OpenStore]:
+    """Opens stores on the test's one database, and closes them at the end."""
+    opened: list[Store] = []
+
+    async def open_one(*, exclusive: bool = True, busy_timeout_seconds: float = 0.9) -> Store:
+        store = await Store.open(
+            f"sqlite:///{database}", clock=clock, exclusive=exclusive, busy_timeout_seconds=busy_timeout_seconds
+        )
+        opened.append(store)
+        return store
+
+    yield open_one
+    for store in opened:
+        await store.close()
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> Store:
+    """A fresh store with the sub-account riders_hq."""
+    opened = await open_store()
+    await opened.ensure_sub_account(SUB_ACCOUNT)
+    return opened
+
+
+@pytest.fixture
+def flow() -> Callflow:
+    return Callflow(
+        (MakeCall("+6512345678", "+6587654321"), Say("Hello.", "en-US-JennyNeural"), HangUp()),
+        "0f8fad5b-d9cb-469f-a165-70867728950e",
+        valid_until=1_800_000_900.25,
+    )
+
+
+@pytest.fixture
+def summary_of() -> Callable[[str], SessionSummary]:
+    def summary(session_id: str) -> SessionSummary:
+        return SessionSummary(session_id, SUB_ACCOUNT, CallStatus.COMPLETED, 1.0, 9.5, "HANGUP", ())
+
+    return summary
+
+
+@pytest.fixture
+def accept(store: Store, flow: Callflow, clock: HandClock) -> Callable[[str], Awaitable[None]]:
+    async def accept_one(session_id: str) -> None:
+        await store.accept_session(session_id, SUB_ACCOUNT, flow, clock())
+
+    return accept_one
