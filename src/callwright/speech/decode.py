@@ -8,9 +8,11 @@ a rate of 1 Hz once cost 25 s of processor time.
 import io
 import itertools
 from dataclasses import dataclass
+from typing import cast
 
 import av
 import av.error
+from av import AudioCodecContext
 from av.container import InputContainer
 
 from callwright.speech.sound import Downsampler, TooLong
@@ -74,7 +76,10 @@ def _decode_stream(container: InputContainer) -> Decoded:
     if len(container.streams.audio) < 1:
         raise Undecodable("it holds no sound")
     stream = container.streams.audio[0]
-    context = stream.codec_context
+    # None, though PyAV's types do not say so, when FFmpeg has no decoder for the format.
+    context = cast("AudioCodecContext | None", stream.codec_context)
+    if context is None:
+        raise Undecodable("its codec is not one of MP3, PCM, A-law and µ-law")
     codec, rate_hz, channels = context.name, context.sample_rate, context.channels
     if codec not in CODECS:
         raise Undecodable(f"its codec {codec} is not one of MP3, PCM, A-law and µ-law")

@@ -197,6 +197,8 @@ class Prompts:
             raise FileFailed(f"The file could not be fetched. {error}") from error
         fetched_at = self._clock()
         outcome = await self._decoders.run({}, fetched.body, DECODE_SECONDS)
+        if isinstance(outcome, Died):  # perhaps of something else than this file
+            outcome = await self._decoders.run({}, fetched.body, DECODE_SECONDS)
         if isinstance(outcome, Died):
             raise FileFailed(f"The file cannot be played: decoding it failed, {outcome.reason}.")
         if outcome.head.get("ok") is not True:

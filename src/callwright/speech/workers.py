@@ -85,7 +85,10 @@ class WorkerPool:
 
     async def _on(self, process: Process | None, head: Head, body: bytes) -> Done | Died:
         """The job on one worker, which is free again only if it answered."""
-        worker = process if process is not None and process.returncode is None else await self._spawn()
+        if process is not None and process.returncode is not None:  # it died while it had nothing to do
+            await self._end(process)
+            process = None
+        worker = process or await self._spawn()
         if worker is None:
             return Died("its process could not be started")
         answered = False
