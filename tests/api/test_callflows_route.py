@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -216,6 +217,24 @@ async def test_the_policy_of_the_sub_account_decides(api: "Installation") -> Non
     assert is_refusal(answer.json(), -1014, "Source or caller ID is not allowed")
 
 
+async def test_damaged_bodies_are_answered_by_the_contract_and_accepted_only_with_200(api: "Installation") -> None:
+    chance = random.Random(20_240_703)
+    good = json.dumps(FLOW).encode()
+    spare = [b'"', b"{", b"}", b"[", b"]", b"null", b"-1e999", b"\\u0000", b"\\ud800", b"\xff", b",", b":", b"1" * 50]
+    created = 0
+    before = len(api.board.accepted)
+    for _ in range(400):
+        body = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(body))
+            body[at : at + chance.randint(0, 12)] = chance.choice(spare)
+        answer = await api.client.post(PATH, content=bytes(body), headers=api.as_rider())
+        assert answer.status_code in {200, 400, 422}, (body, answer.text)
+        created += answer.status_code == 200
+        assert (answer.json()["sessionStatus"] == "CREATED") == (answer.status_code == 200)
+    assert len(api.board.accepted) == before + created
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
 async def test_other_methods_are_405(api: "Installation", method: str) -> None:
     answer = await api.client.request(method, PATH, headers=api.as_rider())
@@ -259,6 +278,8 @@ async def test_a_fault_of_ours_is_500_without_details_and_logged(
     assert answer.json()["callFlowRequestId"] in record.getMessage()
     assert record.exc_info is not None
     assert record.exc_info[1] is failure
+    assert api.key not in caplog.text
+    assert "12345678" not in caplog.text
 
 
 async def test_while_draining_no_call_is_taken_but_keys_are_checked_first(api: "Installation") -> None:
