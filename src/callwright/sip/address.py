@@ -7,6 +7,7 @@ Parsed parts keep the escapes they came with, so that a peer's URI goes back to 
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from callwright.errors import SipSyntaxError
 from callwright.sip.lexis import (
@@ -24,6 +25,7 @@ from callwright.sip.lexis import (
 MOST_CSEQ = 2**31 - 1
 """RFC 3261 §8.1.1.5: the sequence number is less than 2**31."""
 MOST_PORT = 65_535
+_MOST_REMEMBERED_CHARS = 256
 BRANCH_COOKIE = "z9hG4bK"
 """A branch that starts with it is unique in space and time (RFC 3261 §8.1.1.7)."""
 
@@ -121,6 +123,10 @@ class SipUri:
     @classmethod
     def parse(cls, text: str) -> "SipUri":
         """Read one; SipSyntaxError 416 when the scheme is another (RFC 3261 §8.2.2.1), 400 when it is broken."""
+        return _read_uri(text) if len(text) <= _MOST_REMEMBERED_CHARS else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "SipUri":
         scheme, colon, rest = text.partition(":")
         scheme = scheme.lower()
         if scheme not in ("sip", "sips"):
@@ -220,6 +226,10 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> "NameAddr":
         """Read one value; without `<>` every ";" parameter is the header's, and "?" or "," is an error (§20.10)."""
+        return _read_name_addr(text) if len(text) <= _MOST_REMEMBERED_CHARS else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "NameAddr":
         text = text.strip()
         display = ""
         if text[:1] == '"':
@@ -286,6 +296,10 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> "Via":
         """Read one value (one hop, no commas)."""
+        return _read_via(text) if len(text) <= _MOST_REMEMBERED_CHARS else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "Via":
         hop, semicolon, param_text = text.partition(";")
         protocol = hop.split("/")
         if len(protocol) != 3 or protocol[0].strip().upper() != "SIP" or protocol[1].strip() != "2.0":
@@ -345,6 +359,10 @@ class CSeq:
     @classmethod
     def parse(cls, text: str) -> "CSeq":
         """Read it; the number must be below 2**31."""
+        return _read_cseq(text) if len(text) <= _MOST_REMEMBERED_CHARS else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "CSeq":
         words = text.split()
         number = decimal(words[0], MOST_CSEQ) if len(words) == 2 else None
         if number is None or not is_token(words[1]):
@@ -353,3 +371,27 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+# The same few texts come in every message of a call and are asked for by several readers, so they are read once. What
+# comes out is shared: nobody changes its `params`.
+
+
+@lru_cache(maxsize=4096)
+def _read_uri(text: str) -> SipUri:
+    return SipUri._read(text)  # noqa: SLF001  # the half of `parse` that does the work
+
+
+@lru_cache(maxsize=4096)
+def _read_name_addr(text: str) -> NameAddr:
+    return NameAddr._read(text)  # noqa: SLF001  # likewise
+
+
+@lru_cache(maxsize=1024)
+def _read_via(text: str) -> Via:
+    return Via._read(text)  # noqa: SLF001  # likewise
+
+
+@lru_cache(maxsize=256)
+def _read_cseq(text: str) -> CSeq:
+    return CSeq._read(text)  # noqa: SLF001  # likewise

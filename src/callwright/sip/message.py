@@ -4,7 +4,7 @@ Headers stay text until somebody asks: most messages need five of their fifteen 
 come out as it went in. `address.py` reads the values.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from callwright.errors import SipSyntaxError
@@ -105,23 +105,20 @@ def is_known_spelling(name: str) -> bool:
 class Headers:
     """Header fields in order, one per line; names compare without case and in either form (`v` is `Via`)."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_index", "_items")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str, str]] = [(*header_name(name), value) for name, value in items]
+        self._index: dict[str, list[str]] | None = None  # values by key, made when first asked for
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name; None when there is none."""
-        wanted = header_name(name)[0]
-        for key, _, value in self._items:
-            if key == wanted:
-                return value
-        return None
+        lines = self._lines(name)
+        return lines[0] if lines else None
 
     def all(self, name: str) -> list[str]:
         """The values of all lines of that name, one per line, commas untouched."""
-        wanted = header_name(name)[0]
-        return [value for key, _, value in self._items if key == wanted]
+        return [*self._lines(name)]
 
     def values(self, name: str) -> list[str]:
         """The comma-separated values of all lines of that name (RFC 3261 §7.3.1), stripped, in order.
@@ -129,7 +126,7 @@ class Headers:
         Commas inside quotes and `<>` do not separate. SipSyntaxError for an empty value (`a,,b`) or an open quote.
         """
         found: list[str] = []
-        for line in self.all(name):
+        for line in self._lines(name):
             parts = split_list(line, ",") if "," in line else [line.strip()]
             if "" in parts:
                 if parts == [""]:  # `Supported:` is an empty list (RFC 3261 §20.37)
@@ -141,12 +138,14 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Append a line."""
         self._items.append((*header_name(name), value))
+        self._index = None
 
     def insert_first(self, name: str, value: str) -> None:
         """Put a line before all others of its name; at the top when there are none."""
         key, long_name = header_name(name)
         at = next((i for i, item in enumerate(self._items) if item[0] == key), 0)
         self._items.insert(at, (key, long_name, value))
+        self._index = None
 
     def set(self, name: str, value: str) -> None:
         """Leave exactly one line of that name, where the first one stood, else at the end."""
@@ -154,21 +153,35 @@ class Headers:
         at = next((i for i, item in enumerate(self._items) if item[0] == key), len(self._items))
         self._items = [item for item in self._items if item[0] != key]
         self._items.insert(at, (key, long_name, value))
+        self._index = None
 
     def remove(self, name: str) -> None:
         """Take all lines of that name out; none there is fine."""
         wanted = header_name(name)[0]
         self._items = [item for item in self._items if item[0] != wanted]
+        self._index = None
 
     def copy(self) -> "Headers":
         """Independent headers with the same lines."""
         return Headers(self)
 
+    def _lines(self, name: str) -> Sequence[str]:
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for key, _, value in self._items:
+                if key in index:
+                    index[key].append(value)
+                else:
+                    index[key] = [value]
+        spelling = _SPELLINGS.get(name)
+        return index.get(spelling[0] if spelling else header_name(name)[0], ())
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter([(name, value) for _, name, value in self._items])
 
     def __contains__(self, name: str) -> bool:
-        return self.get(name) is not None
+        return bool(self._lines(name))
 
     def __len__(self) -> int:
         return len(self._items)

@@ -1,6 +1,7 @@
 """Responses: which headers are the request's (RFC 3261 §8.2.6) and where they go (§18.2.2, RFC 3581)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from callwright.sip.envelope import Envelope
 from callwright.sip.message import Headers, Request, Response
@@ -83,12 +84,11 @@ def mark_source(request: Request, envelope: Envelope) -> None:
     # from the packet source address, the server MUST add a received parameter"; with rport it MUST be added always.
     if via.host == host and not via.wants_rport:
         return
-    via.params["received"] = host
-    if via.wants_rport:
-        via.params["rport"] = str(port)
+    marks = {"received": host, "rport": str(port)} if via.wants_rport else {"received": host}
+    marked = replace(via, params={**via.params, **marks})
     hops = request.headers.values("Via")
     request.headers.remove("Via")
-    for hop in reversed([str(via), *hops[1:]]):
+    for hop in reversed([str(marked), *hops[1:]]):
         request.headers.insert_first("Via", hop)
 
 
