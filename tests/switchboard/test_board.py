@@ -96,6 +96,7 @@ class Bench:
         self.line = ScriptedLine()
         self.store = store
         self.owed = 0
+        self.owing = asyncio.Event()
         self.summaries: list[SessionSummary] = []
         self.entries: list[TraceEntry] = []
         numbers = count(1)
@@ -120,6 +121,7 @@ class Bench:
 
     def _note_owed(self) -> None:
         self.owed += 1
+        self.owing.set()
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -270,7 +272,6 @@ async def test_a_client_that_goes_away_while_it_waits_still_gets_its_call(store:
     accepting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await accepting
-    while not bench.summaries:
-        await asyncio.sleep(0.01)
+    await bench.owing.wait()
     assert bench.summaries[0].status is CallStatus.COMPLETED
     await bench.board.drain(5.0)
