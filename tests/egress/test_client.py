@@ -88,7 +88,7 @@ async def test_redirects_are_followed_three_times(egress: Egress, serve: Serve, 
 
 
 async def test_a_relative_redirect_is_followed(egress: Egress, serve: Serve) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a Talk
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         moved = server.requests[-1].startswith(b"GET /a/x ")
         writer.write(response(b"", status="302 Found", headers="Location: ../b/c.wav\r\n") if moved else response(b"c"))
         await writer.drain()
@@ -167,7 +167,7 @@ async def test_a_declared_size_over_the_limit_ends_it_before_the_body(egress: Eg
 async def test_an_endless_body_is_stopped_at_the_limit(egress: Egress, serve: Serve, framing: str) -> None:
     sent = 0
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a Talk
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         writer.transport.set_write_buffer_limits(0)
         writer.write(f"HTTP/1.1 200 OK\r\n{framing}\r\n".encode())
@@ -188,7 +188,7 @@ async def test_a_body_that_drips_is_ended_by_the_total_budget(
     hasty: Egress,
     serve: Serve,
 ) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a Talk
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
             writer.write(b"x")
@@ -208,7 +208,7 @@ async def test_a_head_that_never_ends_is_ended_by_the_first_byte_budget(
     serve: Serve,
     drip: bytes,
 ) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a Talk
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if drip.startswith(b"X"):
             writer.write(b"HTTP/1.1 200 OK\r\n")
         while True:
@@ -253,7 +253,7 @@ async def test_huge_headers_are_an_error(egress: Egress, serve: Serve, head: byt
 async def test_an_answer_that_breaks_off_or_is_not_http_is_an_error(
     egress: Egress, serve: Serve, answer: bytes
 ) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - a Talk
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         await writer.drain()
 
@@ -277,7 +277,7 @@ async def test_nobody_listening_is_an_error_that_says_so(egress: Egress, serve: 
 
 
 async def test_a_name_without_address_is_an_error_that_names_it() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         raise OSError("no such host")
 
     egress = Egress(allow_loopback=False, resolve=resolve)
@@ -287,7 +287,7 @@ async def test_a_name_without_address_is_an_error_that_names_it() -> None:
 
 
 async def test_a_resolver_that_hangs_is_ended_by_the_budget() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         await asyncio.sleep(60)
         return []
 
@@ -300,7 +300,7 @@ async def test_a_resolver_that_hangs_is_ended_by_the_budget() -> None:
 async def test_the_next_address_is_tried_when_the_first_is_dead(serve: Serve) -> None:
     server = await serve(response(b"second"))
 
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         return ["10.0.0.1", "::1", "127.0.0.1"]
 
     egress = Egress(allow_loopback=True, resolve=resolve)
@@ -416,7 +416,7 @@ async def test_tls_is_verified_by_host_name_though_the_address_is_connected(tmp_
         await writer.drain()
         writer.close()
 
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=serving)

@@ -152,7 +152,7 @@ async def test_a_crooked_url_is_refused_even_where_loopback_is_allowed(listener:
     "address", ["10.0.0.1", "192.168.1.1", "169.254.169.254", "::ffff:127.0.0.1", "fe80::1", "fc00::1", "0.0.0.0"]
 )
 async def test_allowing_loopback_allows_nothing_else(address: str) -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         return [address]
 
     egress = Egress(allow_loopback=True, resolve=resolve)
@@ -165,7 +165,7 @@ async def test_a_name_that_is_rebound_is_checked_at_each_connection(listener: Li
     answers = iter([["8.8.4.4", "127.0.0.1"], ["127.0.0.1"]])
     asked: list[str] = []
 
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         asked.append(host)
         return [address for address in next(answers) if address.startswith("127.")]
 
@@ -179,7 +179,7 @@ async def test_a_name_that_is_rebound_is_checked_at_each_connection(listener: Li
 
 
 async def test_a_refusal_does_not_tell_the_inside_address() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:  # noqa: ARG001 - the resolver's signature
+    async def resolve(host: str, port: int) -> Sequence[str]:
         return ["10.20.30.40"]
 
     egress = Egress(allow_loopback=False, resolve=resolve)

@@ -1,5 +1,6 @@
 """The switchboard over a real SQLite store, with a telephone line that answers as it is told."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -95,6 +96,7 @@ class Bench:
         self.line = ScriptedLine()
         self.store = store
         self.owed = 0
+        self.owing = asyncio.Event()
         self.summaries: list[SessionSummary] = []
         self.entries: list[TraceEntry] = []
         numbers = count(1)
@@ -119,6 +121,7 @@ class Bench:
 
     def _note_owed(self) -> None:
         self.owed += 1
+        self.owing.set()
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -260,3 +263,15 @@ async def test_a_record_waits_for_a_database_that_is_away(store: Store) -> None:
     summary = await bench.over(await bench.board.accept("riders_hq", HELLO))
     assert summary.status is CallStatus.COMPLETED
     assert (records.tries, bench.pauses, bench.owed) == (2, [0.5], 1)
+
+
+async def test_a_client_that_goes_away_while_it_waits_still_gets_its_call(store: Store) -> None:
+    bench = Bench(store)
+    accepting = asyncio.create_task(bench.board.accept("riders_hq", HELLO))
+    await asyncio.sleep(0)  # the write is under way
+    accepting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await accepting
+    await bench.owing.wait()
+    assert bench.summaries[0].status is CallStatus.COMPLETED
+    await bench.board.drain(5.0)

@@ -1,10 +1,11 @@
+import asyncio
 import socket
 
 import pytest
 
 from callwright import settings
 from callwright.errors import TelephonyError
-from callwright.telephony.trunk import CallerIdFormat, Resolver, Trunk, choose_trunk, configured
+from callwright.telephony.trunk import CallerIdFormat, Known, Resolver, Trunk, choose_trunk, configured
 
 
 class TurnedByHand:
@@ -73,3 +74,30 @@ async def test_a_name_that_does_not_exist_is_named_in_the_error() -> None:
     # "invalid" never resolves (RFC 6761 §6.4); a label over 63 characters does not even leave this machine.
     with pytest.raises(TelephonyError, match="is not"):
         await Resolver(socket.AF_INET, TurnedByHand()).resolve(Trunk("t", "x" * 64 + ".invalid"))
+
+
+async def test_an_answer_is_asked_for_again_when_it_is_old() -> None:
+    clock, trunk = TurnedByHand(), Trunk("t", "localhost", 5080)
+    resolver = Resolver(socket.AF_INET, clock)
+    resolver._known["localhost", 5080] = Known((("192.0.2.99", 5080),), clock.now + 10)
+    assert await resolver.resolve(trunk) == (("192.0.2.99", 5080),)
+    clock.now += 11
+    assert ("127.0.0.1", 5080) in await resolver.resolve(trunk)
+    assert "127.0.0.1" in resolver.known_hosts
+
+
+async def test_an_old_answer_is_better_than_none() -> None:
+    clock, trunk = TurnedByHand(), Trunk("t", "x" * 64 + ".invalid", 5080)
+    resolver = Resolver(socket.AF_INET, clock)
+    resolver._known[trunk.host, 5080] = Known((("192.0.2.99", 5080),), clock.now - 1)
+    assert await resolver.resolve(trunk) == (("192.0.2.99", 5080),)
+    assert resolver._known[trunk.host, 5080].good_until > clock.now  # the name server is left alone for a while
+
+
+async def test_calls_at_the_same_time_share_one_look_up() -> None:
+    resolver, trunk = Resolver(socket.AF_INET, TurnedByHand()), Trunk("t", "localhost", 5080)
+    asked = [asyncio.create_task(resolver.resolve(trunk)) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert len(resolver._running) == 1
+    assert len(set(await asyncio.gather(*asked))) == 1
+    assert not resolver._running

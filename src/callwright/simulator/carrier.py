@@ -99,10 +99,12 @@ class Carrier:
         login: Login | None = None,
         timers: Timers | None = None,
         setting: str = "--sip, CALLWRIGHT_SIP",
+        stop_limit_seconds: float = STOP_LIMIT_SECONDS,
     ) -> None:
         """`port` 0 picks one. `heard` is told each answered call's end; without a folder nothing is written.
 
         `usual` is what numbers without a meaning do; `setting` is named when the address cannot be had.
+        `stop` waits for callers to confirm the end for `stop_limit_seconds` at most.
         """
         self._bind_to = (host, port)
         self._clock = clock
@@ -112,6 +114,7 @@ class Carrier:
         self._login = login
         self._timers = timers or Timers()
         self._setting = setting
+        self._stop_limit_seconds = stop_limit_seconds
         self._special: dict[str, Behaviour] = {}
         self._callees: dict[str, Callee] = {}
         self._writing: set[asyncio.Task[None]] = set()
@@ -153,7 +156,7 @@ class Carrier:
         for call_id in tuple(self._callees):
             self.hang_up(call_id)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_LIMIT_SECONDS):
+            async with asyncio.timeout(self._stop_limit_seconds):
                 await self._empty.wait()
         for callee in tuple(self._callees.values()):
             self._over(callee)

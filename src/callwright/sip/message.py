@@ -4,7 +4,7 @@ Headers stay text until somebody asks: most messages need five of their fifteen 
 come out as it went in. `address.py` reads the values.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from callwright.errors import SipSyntaxError
@@ -109,7 +109,7 @@ class Headers:
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str, str]] = [(*header_name(name), value) for name, value in items]
-        self._index: dict[str, list[str]] | None = None  # values by key, made when first asked for
+        self._index: dict[str, tuple[str, ...]] | None = None  # values by key, made when first asked for
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name; None when there is none."""
@@ -165,15 +165,12 @@ class Headers:
         """Independent headers with the same lines."""
         return Headers(self)
 
-    def _lines(self, name: str) -> Sequence[str]:
+    def _lines(self, name: str) -> tuple[str, ...]:
         index = self._index
         if index is None:
             index = self._index = {}
             for key, _, value in self._items:
-                if key in index:
-                    index[key].append(value)
-                else:
-                    index[key] = [value]
+                index[key] = (*index[key], value) if key in index else (value,)
         spelling = _SPELLINGS.get(name)
         return index.get(spelling[0] if spelling else header_name(name)[0], ())
 

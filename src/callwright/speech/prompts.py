@@ -18,7 +18,7 @@ from callwright.egress import Egress
 from callwright.errors import EgressError, FileFailed, SpeechFailed
 from callwright.speech.cache import MOST_BYTES, PromptCache
 from callwright.speech.providers.espeak import EspeakSynthesizer
-from callwright.speech.sharing import Shared
+from callwright.speech.sharing import Shared, Stopped
 from callwright.speech.synthesizer import EngineVoice, Synthesizer, VoiceLike
 from callwright.speech.text import MOST_CHARACTERS, sanitise
 from callwright.speech.workers import Died, WorkerPool
@@ -171,6 +171,8 @@ class Prompts:
 
         try:
             return await self._speaking.run(key, make)
+        except Stopped:
+            raise SpeechFailed("The text was not spoken: callwright is stopping.") from None
         except SpeechFailed as error:
             raise SpeechFailed(str(error)) from error  # one of its own for each caller that shares the job
 
@@ -187,6 +189,8 @@ class Prompts:
 
         try:
             return await self._fetching.run(place, make)
+        except Stopped:
+            raise FileFailed("The file was not fetched: callwright is stopping.") from None
         except FileFailed as error:
             raise FileFailed(str(error)) from error  # one of its own for each caller that shares the job
 

@@ -7,6 +7,10 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
+class Stopped(Exception):
+    """The job was ended by `stop`, not by its caller."""
+
+
 class Shared(Generic[T]):
     """Jobs under way, by key. A caller that leaves does not end the job for the others."""
 
@@ -14,13 +18,22 @@ class Shared(Generic[T]):
         self._running: dict[Hashable, asyncio.Task[T]] = {}
 
     async def run(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of the job of `key`, started now unless it is under way; its exceptions go to every caller."""
+        """The result of the job of `key`, started now unless it is under way; its exceptions go to every caller.
+
+        Raises Stopped when `stop` ended the job.
+        """
         task = self._running.get(key)
         if task is None:
             task = asyncio.get_running_loop().create_task(make())
             self._running[key] = task
             task.add_done_callback(lambda done: self._finished(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if task.cancelled() and caller is not None and not caller.cancelling():
+                raise Stopped from None
+            raise
 
     async def stop(self) -> None:
         """Cancel what is under way."""

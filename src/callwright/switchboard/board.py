@@ -78,8 +78,11 @@ class Switchboard:
             raise BusyError("callwright is shutting down and takes no new calls")
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
-        session_id = self._new_id()
-        at = self._rooms.clock()
+        # A client that goes away while we write must not leave a session that is durable but never begun.
+        return await asyncio.shield(asyncio.create_task(self._accept(sub_account_id, callflow)))
+
+    async def _accept(self, sub_account_id: str, callflow: Callflow) -> str:
+        session_id, at = self._new_id(), self._rooms.clock()
         await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at)
         self._begin(session_id, sub_account_id, callflow, at)
         return session_id

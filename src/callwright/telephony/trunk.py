@@ -7,6 +7,7 @@ and a port.
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,14 @@ from callwright import settings
 from callwright.errors import TelephonyError
 from callwright.telemetry.clock import Clock
 
+log = logging.getLogger(__name__)
+
 RESOLVED_FOR_SECONDS = 60.0
 RESOLVE_LIMIT_SECONDS = 4.0
+PATIENCE_SECONDS = 1.8
+"""How long a call waits for a new answer when there is an old one (RFC 8767 §5)."""
+RETRY_SECONDS = 5.0
+"""After a failed look-up, when there is an old answer."""
 
 SESSION_HEADER = "X-Callwright-Session-Id"
 
@@ -77,31 +84,62 @@ def choose_trunk(trunks: Sequence[Trunk], destination: str) -> Trunk:
     return trunks[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a name server said."""
+
+    addresses: tuple[Address, ...]
+    good_until: float
+
+
 class Resolver:
     """Finds trunks' addresses, for one family of sockets, and remembers them for a while."""
 
     def __init__(self, family: socket.AddressFamily, clock: Clock) -> None:
         self._family = family
         self._clock = clock
-        self._known: dict[tuple[str, int], tuple[float, tuple[Address, ...]]] = {}
+        self._known: dict[tuple[str, int], Known] = {}
+        self._running: dict[tuple[str, int], asyncio.Task[tuple[Address, ...]]] = {}
         self.known_hosts: frozenset[str] = frozenset()
         "the IP addresses of all trunks resolved so far"
 
     async def resolve(self, trunk: Trunk) -> tuple[Address, ...]:
-        """Every address of a trunk, the one to try first in front. TelephonyError when there is none in time."""
+        """Every address of a trunk, the one to try first in front. TelephonyError when there is none in time.
+
+        Calls that ask at the same time share one look-up. An old answer is used when a new one takes its time.
+        """
         key = (trunk.host, trunk.port)
         known = self._known.get(key)
-        if known is not None and self._clock() < known[0] + RESOLVED_FOR_SECONDS:
-            return known[1]
+        if known is not None and self._clock() < known.good_until:
+            return known.addresses
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.create_task(self._refresh(trunk))
+            task.add_done_callback(lambda task: self._looked_up(key, task))
+        if known is None:
+            return await asyncio.shield(task)
+        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        return self._known[key].addresses
+
+    async def _refresh(self, trunk: Trunk) -> tuple[Address, ...]:
+        key = (trunk.host, trunk.port)
         try:
-            found = await self._look_up(trunk)
-        except TelephonyError:
+            addresses = await self._look_up(trunk)
+        except TelephonyError as error:
+            known = self._known.get(key)
             if known is None:
                 raise
-            return known[1]
-        self._known[key] = (self._clock(), found)
-        self.known_hosts = frozenset(host for _, addresses in self._known.values() for host, _ in addresses)
-        return found
+            log.warning("%s; the old address is used", error)
+            self._known[key] = Known(known.addresses, self._clock() + RETRY_SECONDS)
+            return known.addresses
+        self._known[key] = Known(addresses, self._clock() + RESOLVED_FOR_SECONDS)
+        self.known_hosts = frozenset(host for known in self._known.values() for host, _ in known.addresses)
+        return addresses
+
+    def _looked_up(self, key: tuple[str, int], task: asyncio.Task[tuple[Address, ...]]) -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # everybody who asked may be gone; then nobody else would look at it
 
     async def _look_up(self, trunk: Trunk) -> tuple[Address, ...]:
         literal = ip_literal(trunk.host)

@@ -23,7 +23,7 @@ from callwright.webhooks.schedule import GIVE_UP_SECONDS, HOUR, Verdict, asked_w
 
 TIMEOUT_SECONDS: Final = 15.0
 MOST_PER_ENDPOINT: Final = 8
-MOST_ON_THE_WAY: Final = 64
+MOST_ON_THE_WAY: Final = 128
 """Events on the way to endpoints that answered last time, or were not tried yet."""
 MOST_TO_FAILING: Final = 64
 """Events on the way to endpoints that failed last time."""

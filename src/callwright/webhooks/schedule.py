@@ -74,9 +74,9 @@ def asked_wait_seconds(status: int, headers: Mapping[str, str], now: float) -> f
         return min(float(asked), LONGEST_RETRY_AFTER_SECONDS)
     try:
         date = parsedate_to_datetime(asked)
-    except ValueError:
+        if date.tzinfo is None:  # "-0000": no zone was named; HTTP dates are UTC
+            date = date.replace(tzinfo=UTC)
+        wait = (date - datetime.fromtimestamp(now, UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return 0.0
-    if date.tzinfo is None:  # "-0000": no zone was named; HTTP dates are UTC
-        date = date.replace(tzinfo=UTC)
-    wait = (date - datetime.fromtimestamp(now, UTC)).total_seconds()
     return min(max(wait, 0.0), LONGEST_RETRY_AFTER_SECONDS)

@@ -98,8 +98,12 @@ class Slot:
 
     def _grow(self) -> None:
         rows = len(self._packets)
-        self._packets = np.concatenate([self._packets, np.zeros(rows, dtype=_PACKET)])
-        self._steps = np.concatenate([self._steps, np.zeros(rows, dtype=np.uint16)])
+        packets, steps = self._packets, self._steps
+        # Copied, not concatenated: concatenate turns network byte order into the machine's own.
+        self._packets = np.zeros(2 * rows, dtype=_PACKET)
+        self._packets[:rows] = packets
+        self._steps = np.zeros(2 * rows, dtype=np.uint16)
+        self._steps[:rows] = steps
         self._unused = list(range(rows, 2 * rows))
         for row, call in self._calls.items():
             call.packet = self._row_bytes(row)
@@ -124,6 +128,10 @@ class Pacer:
     def emptiest(self) -> Slot:
         """Where the next call goes."""
         return min(self.slots, key=len)
+
+    def resume(self, now: float) -> None:
+        """Nobody was here for a while: the schedule goes on from now, and nothing was missed."""
+        self._ticks = max(self._ticks, int((now - self._begin) / TICK_SECONDS) + 1)
 
     def tick(self, now: float) -> None:
         """Run every slot that has become due, with as many frames as it missed."""

@@ -29,7 +29,7 @@ from callwright.telephony.media import protocol
 from callwright.telephony.media.call import Call, bound_pair
 from callwright.telephony.media.events import DigitPressed, PlaybackFinished, PlaybackStarted, StreamSilent
 from callwright.telephony.media.outbound import Playback
-from callwright.telephony.media.pacer import Pacer
+from callwright.telephony.media.pacer import TICK_SECONDS, Pacer
 from callwright.telephony.media.ports import PortPairs
 from callwright.telephony.media.prompts import PromptFiles
 from callwright.telephony.media.reports import interval_seconds
@@ -76,13 +76,14 @@ class MediaProcess:
     def run(self) -> None:
         """Until the parent goes."""
         self._tell(protocol.Ready())
+        self._flush()
         while self._parent_is_there:
-            wait = 0.0 if self._commands else max(0.0, self._pacer.due_at - monotonic())
-            for _, mask in self._control.poll(wait):
-                if mask & ~select.EPOLLOUT:
-                    self._read()
+            if self._control.poll(self._wait_seconds()):
+                self._read()
             now = monotonic()
-            if now >= self._pacer.due_at:
+            if not self._readers:
+                self._pacer.resume(now)
+            elif now >= self._pacer.due_at:
                 self._pacer.tick(now)
                 self._receive(now)
                 self._send_reports(now)
@@ -91,6 +92,14 @@ class MediaProcess:
             self._flush()
         for call in self._calls.values():
             call.close(monotonic())
+
+    def _wait_seconds(self) -> float | None:
+        """How long nothing is to be done unless the parent speaks; None is for ever, with nobody to send to."""
+        if self._commands:
+            return 0.0
+        if not self._readers:
+            return TICK_SECONDS if self._unsent else None
+        return max(0.0, self._pacer.due_at - monotonic())
 
     # What comes from the parent
 
