@@ -21,7 +21,7 @@ from callwright.callflow.summary import SessionSummary
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
 from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
-from callwright.errors import CallwrightError, SettingsError, StorageError
+from callwright.errors import CallwrightError, SettingsError, StorageError, TelephonyError
 from callwright.settings import ANY, Settings
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
@@ -103,7 +103,10 @@ class Node:
                 on_owed=deliverer.wake,
                 watcher_for=watch_story,
             )
-            await telephony.start()
+            try:
+                await telephony.start()
+            except TelephonyError as error:  # an address that is taken or not ours: a matter of settings
+                raise SettingsError(str(error)) from error
             closers.push_async_callback(telephony.stop)
             await deliverer.start()
             closers.push_async_callback(deliverer.stop)
