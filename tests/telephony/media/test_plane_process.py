@@ -78,7 +78,7 @@ async def test_a_killed_process_is_noticed_and_can_be_started_again(bench: Bench
     await bench.until(lambda: bench.posted(PlaybackFinished))
 
 
-async def test_a_bug_ends_the_process_loudly(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_bug_ends_the_process_loudly(capfd: pytest.CaptureFixture[str], bench: Bench) -> None:
     bench.plane._send(protocol.CutPlayback("nobody's", "p"))  # what the door would never let through
     await bench.until(lambda: bench.posted(MediaGone))
     assert bench.posted(MediaGone)[0].reason == "exit status 1"
