@@ -37,6 +37,8 @@ from callwright.webhooks.delivery import Deliverer
 log = logging.getLogger(__name__)
 
 DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
+LAST_SUMMARIES_SECONDS = 5.0
+"""How long a stop waits for the summaries of its last calls to be delivered."""
 DEVELOPMENT_KEY_FILE = "development.key"
 """Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key."""
 
@@ -133,6 +135,8 @@ class Node:
     async def stop(self, drain_seconds: float) -> int:
         """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off."""
         cut_off = await self.board.drain(drain_seconds)
+        if not await self.deliverer.settle(LAST_SUMMARIES_SECONDS):
+            log.warning("not every summary went out; the rest is sent on the next start")
         await self._closers.aclose()
         return cut_off
 

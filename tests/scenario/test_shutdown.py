@@ -77,19 +77,23 @@ async def test_sigterm_lets_the_running_call_finish_and_sends_its_summary(shell:
     assert "heard the whole message" in told.out
 
 
-async def test_calls_that_outlast_the_drain_are_cut_off_and_reported(shell: "Shell", carrier: Carrier) -> None:
+async def test_calls_that_outlast_the_drain_are_cut_off_and_all_of_them_reported(
+    shell: "Shell", carrier: Carrier
+) -> None:
     platform = await shell.platform(*trunk(carrier), "--drain-seconds", "0.2")
     async with platform.customer() as customer:
-        session_id = await customer.say(NUMBER, LONG_TEXT)
-        await customer.until(session_id, "event.PlaybackStarted")
+        sessions = await asyncio.gather(*(customer.say(f"+658123000{last}", LONG_TEXT) for last in range(10)))
+        for session_id in sessions:
+            await customer.until(session_id, "event.PlaybackStarted")
         platform.program.signal(signal.SIGTERM)
         ended = await platform.program.end()
         assert ended.status == 0, ended.err
-        assert "1 calls were cut off" in ended.err
-        (posted,) = customer.summaries_of(session_id)
-        payload = posted.body["payload"]
-        assert (payload["sessionStatus"], payload["errorDetails"]["errorCode"]) == ("ERROR", -2001)
-        assert payload["details"]["callA"]["callStatus"] == "COMPLETED"
+        assert "10 calls were cut off" in ended.err
+        for session_id in sessions:
+            (posted,) = customer.summaries_of(session_id)
+            payload = posted.body["payload"]
+            assert (payload["sessionStatus"], payload["errorDetails"]["errorCode"]) == ("ERROR", -2001)
+            assert payload["details"]["callA"]["callStatus"] == "COMPLETED"
     assert carrier.calls == ()
 
 
