@@ -78,7 +78,8 @@ async def test_a_killed_process_is_noticed_and_can_be_started_again(bench: Bench
     await bench.until(lambda: bench.posted(PlaybackFinished))
 
 
-async def test_a_bug_ends_the_process_loudly(capfd: pytest.CaptureFixture[str], bench: Bench) -> None:
+async def test_a_bug_ends_the_process_loudly(make_bench: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    bench = await make_bench()  # here, so that the process inherits the captured stderr
     bench.plane._send(protocol.CutPlayback("nobody's", "p"))  # what the door would never let through
     await bench.until(lambda: bench.posted(MediaGone))
     assert bench.posted(MediaGone)[0].reason == "exit status 1"
