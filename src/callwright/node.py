@@ -90,6 +90,8 @@ class Node:
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
                     trunks=_trunks(settings, carrier),
+                    log_level=settings.log_level,
+                    log_format=settings.log_format,
                 ),
                 clock,
                 lambda leg_id, event: board.post(leg_id, event),
@@ -124,7 +126,7 @@ class Node:
                     new_uuid=_new_uuid,
                     trouble=_trouble(telephony, store),
                     draining=lambda: board.draining,
-                    metrics=Metrics(),
+                    metrics=_metrics(board, telephony),
                     metrics_readers=settings.metrics,
                 )
             )
@@ -234,6 +236,17 @@ def _encode_summary(summary: SessionSummary) -> bytes:
 
 def _new_uuid() -> str:
     return str(uuid.uuid4())
+
+
+def _metrics(board: Switchboard, telephony: Telephony) -> Metrics:
+    """The process's one registry, with what can be read off the rooms."""
+    metrics = Metrics()
+    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(lambda: board.live_sessions)
+    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: telephony.legs)
+    metrics.gauge("callwright_ready", "1 when calls are taken").read_from(
+        lambda: float(telephony.ready and not board.draining)
+    )
+    return metrics
 
 
 def _trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str | None]]:
