@@ -23,8 +23,15 @@ from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import CallwrightError, SettingsError, StorageError, TelephonyError
 from callwright.settings import ANY, Settings
+from callwright.settings_speech import ESPEAK
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
+from callwright.speech.providers.azure import AzureSynthesizer
+from callwright.speech.providers.espeak import EspeakSynthesizer
+from callwright.speech.providers.google import GoogleSynthesizer
+from callwright.speech.providers.piper import PiperSynthesizer
+from callwright.speech.providers.polly import PollySynthesizer
+from callwright.speech.synthesizer import Synthesizer
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.telemetry.clock import Clock, platform_clock
@@ -78,7 +85,13 @@ class Node:
             key = await _accounts(settings, store)
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
-            prompts = Prompts(Path(settings.data) / "prompts", egress, clock, workers=settings.speech_workers)
+            prompts = Prompts(
+                Path(settings.data) / "prompts",
+                egress,
+                clock,
+                synthesizers=speech_engines(settings, egress, clock),
+                workers=settings.speech_workers,
+            )
             await prompts.start()
             closers.push_async_callback(prompts.stop)
             carrier = await _carrier(settings, clock, on_heard, closers)
@@ -204,6 +217,23 @@ def _trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
         )
         for trunk in settings.trunks
     )
+
+
+def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+    speech = settings.speech
+    engines: dict[str, Synthesizer] = {}
+    if speech.azure is not None:
+        engines["azure"] = AzureSynthesizer(speech.azure, egress)
+    if speech.google is not None:
+        engines["google"] = GoogleSynthesizer(speech.google, egress)
+    if speech.polly is not None:
+        engines["polly"] = PollySynthesizer(speech.polly, egress, clock)
+    if speech.piper is not None:
+        engines["piper"] = PiperSynthesizer(speech.piper)
+    if ESPEAK in speech.order:
+        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers)
+    return [engines[name] for name in speech.order]
 
 
 def _rules(settings: Settings) -> Callable[[str], SessionRules]:
