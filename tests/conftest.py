@@ -608,6 +608,12 @@ class Platform:
                 yield customer
 
 
+@pytest.fixture(scope="session")
+def shell_in() -> type[Shell]:
+    """For fixtures that outlive a test."""
+    return Shell
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
     async with AsyncExitStack() as stack:

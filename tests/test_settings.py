@@ -341,3 +341,116 @@ def test_any_file_is_read_or_refused_with_a_settings_error(text: str) -> None:
     else:
         refusal = ""
     assert not refusal or "callwright.toml" in refusal or "tables" in refusal
+
+
+def speech(text: str, *, development: bool = False) -> settings.SpeechSettings:
+    return load(text, {}, {}, development=development).speech
+
+
+CLOUDS = """
+[speech.azure]
+key = "canary-azure"
+region = "westeurope"
+[speech.google]
+api_key = "canary-google"
+[speech.polly]
+access_key_id = "AKIDEXAMPLE"
+secret_access_key = "canary-polly"
+region = "eu-west-1"
+[speech.piper]
+voices = {"en-US" = "voices/en.onnx", "en-GB-M" = "/srv/alan.onnx"}
+"""
+
+
+@pytest.mark.parametrize("text", ["", "[speech]"])
+def test_without_providers_the_local_engine_speaks(text: str) -> None:
+    assert speech(text) == settings.SpeechSettings(("espeak",))
+
+
+def test_providers_have_endpoints_and_an_order_of_their_own() -> None:
+    loaded = speech(CLOUDS)
+    assert loaded.order == ("azure", "google", "polly", "piper", "espeak")
+    assert loaded.azure is not None
+    assert loaded.google is not None
+    assert loaded.polly is not None
+    assert loaded.piper is not None
+    assert (loaded.azure.key.reveal(), loaded.azure.endpoint) == (
+        "canary-azure",
+        "https://westeurope.tts.speech.microsoft.com",
+    )
+    assert loaded.google.endpoint == "https://texttospeech.googleapis.com"
+    assert (loaded.polly.endpoint, loaded.polly.engine) == ("https://polly.eu-west-1.amazonaws.com", "neural")
+    assert [(voice.locale, voice.gender, voice.path) for voice in loaded.piper.voices] == [
+        ("en-US", None, "voices/en.onnx"),
+        ("en-GB", "M", "/srv/alan.onnx"),
+    ]
+    assert speech('[speech]\norder = ["espeak", "polly", "azure", "piper", "google"]' + CLOUDS).order[0] == "espeak"
+    assert "canary" not in repr(loaded)
+    assert "AKID" not in repr(loaded)
+
+
+def test_endpoints_are_replaced_for_other_clouds_and_for_loopback_in_development() -> None:
+    azure = speech('[speech.azure]\nkey = "k"\nendpoint = "https://chinaeast2.tts.speech.azure.cn/"').azure
+    assert azure is not None
+    assert azure.endpoint == "https://chinaeast2.tts.speech.azure.cn"
+    polly = speech(
+        '[speech.polly]\naccess_key_id = "a"\nsecret_access_key = "b"\nregion = "cn-northwest-1"\nengine = "standard"'
+    ).polly
+    assert polly is not None
+    assert (polly.endpoint, polly.engine) == ("https://polly.cn-northwest-1.amazonaws.com.cn", "standard")
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        text = f'[speech.google]\napi_key = "k"\nendpoint = "http://{host}:8080"'
+        google = speech(text, development=True).google
+        assert google is not None
+        assert google.endpoint == f"http://{host}:8080"
+        with pytest.raises(SettingsError, match="must be https"):
+            speech(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("speech = 1", "'speech' in callwright.toml is written as a table"),
+        ("[speech]\nazure = 1", r"'azure' of \[speech\] in callwright.toml is written as a table"),
+        ("[speech]\nordr = ['espeak']", r"key of \[speech\] in callwright.toml 'ordr'. Did you mean 'order'"),
+        ("[speech]\norder = []", "'order' of .*empty"),
+        ("[speech]\norder = 'espeak'", "'order' of .*not a list"),
+        ("[speech]\norder = ['azur']", "'azur' is none of .*Did you mean 'azure'"),
+        ("[speech]\norder = ['azure', 'espeak']", r"'azure' has no table. Add \[speech.azure\]"),
+        ("[speech]\norder = ['espeak', 'espeak']", "twice"),
+        ("[speech]\norder = ['espeak']\n[speech.google]\napi_key = 'k'", "'google' is not in the order"),
+        ("[speech.azure]\nregion = 'westeurope'", "'key' of .speech.azure. in callwright.toml: it is missing"),
+        ("[speech.azure]\nkey = 'canary'", "'region' of .*either"),
+        ("[speech.azure]\nkey = 'canary'\nregion = 'a'\nendpoint = 'https://a.example'", "'a' is not the name"),
+        ("[speech.azure]\nkey = 'canary'\nregion = 'west'\nendpoint = 'https://a.example'", "either"),
+        ("[speech.azure]\nkey = 'canary'\nregion = 'evil.example.com/x'", "not the name of a region"),
+        ("[speech.azure]\nkey = 'canary canary'\nregion = 'westeurope'", "'key' of .*without spaces"),
+        ("[speech.azure]\nkey = 'canary\u2026'\nregion = 'westeurope'", "visible ASCII"),
+        ("[speech.azure]\nkey = 5\nregion = 'westeurope'", "'key' of .*not text"),
+        ("[speech.azure]\nkee = 'canary'", "'kee'. Did you mean 'key'"),
+        ("[speech.google]\napi_key = 'k'\nendpoint = 'http://speech.example.com'", "must be https"),
+        ("[speech.google]\napi_key = 'k'\nendpoint = 'https://canary@speech.example.com'", "not a URL such as"),
+        ("[speech.google]\napi_key = 'k'\nendpoint = 'https://speech.example.com/?key=canary'", "not a URL such as"),
+        ("[speech.google]\napi_key = 'k'\nendpoint = 'ftp://speech.example.com'", "not a URL such as"),
+        ("[speech.polly]\naccess_key_id = 'a'\nsecret_access_key = 'b'", "'region' of .*missing"),
+        ("[speech.polly]\nregion = 'ireland'", "not the name of a region"),
+        ("[speech.polly]\naccess_key_id = 'a'\nregion = 'eu-west-1'", "'secret_access_key' of .*missing"),
+        ("[speech.polly]\nregion = 'eu-west-1'\nengine = 'neurl'", "Did you mean 'neural'"),
+        ("[speech.piper]", "'voices' of .*missing"),
+        ("[speech.piper]\nvoices = {}", "'voices' of .*missing"),
+        ("[speech.piper]\nvoices = 'a.onnx'", "not a table of texts"),
+        ("[speech.piper]\nvoices = {english = 'a.onnx'}", "'english' is not a language and country"),
+        ("[speech.piper]\nvoices = {en-US-X = 'a.onnx'}", "'en-US-X' is not"),
+        ("[speech.piper]\nvoices = {en-US = 'a.onnx'}\nworkers = 0", "'workers' of .*from 1 to 16"),
+        ("[speech.piper]\nvoices = {en-US = 'a.onnx'}\nworkers = true", "'workers' of .*from 1 to 16"),
+    ],
+)
+def test_wrong_speech_tables_are_refused_without_quoting_a_key(text: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint) as refused:
+        load(text, {}, {}, development=True)
+    assert "canary" not in str(refused.value)
+
+
+def test_speech_is_set_in_the_file_only() -> None:
+    with pytest.raises(SettingsError, match="unknown environment variable"):
+        load(None, {"CALLWRIGHT_SPEECH": "azure"}, {})

@@ -10,6 +10,7 @@
     ├── DigestError              a challenge that cannot be answered (RFC 7616)
     ├── PromptError              something that should be heard cannot be made; carries its contract errorCode
     │   ├── SpeechFailed         -2005
+    │   │   └── SpeechUnavailable ... because a speech service as a whole is away or refuses us
     │   └── FileFailed           -2006
     ├── EgressError              an outside URL did not answer as needed
     │   └── EgressRefused        ... because callwright will not go there (address, scheme, redirect)
@@ -90,6 +91,10 @@ class SpeechFailed(PromptError):
     """Text could not be spoken."""
 
     code = ErrorCode.SPEECH_FAILED
+
+
+class SpeechUnavailable(SpeechFailed):
+    """A speech service does not answer, is overloaded or refuses its key: other texts would fail there too."""
 
 
 class FileFailed(PromptError):

@@ -21,10 +21,17 @@ from callwright.callflow.summary import SessionSummary
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
 from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
-from callwright.errors import CallwrightError, SettingsError, StorageError
+from callwright.errors import CallwrightError, SettingsError, StorageError, TelephonyError
 from callwright.settings import ANY, Settings
+from callwright.settings_speech import ESPEAK
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
+from callwright.speech.providers.azure import AzureSynthesizer
+from callwright.speech.providers.espeak import EspeakSynthesizer
+from callwright.speech.providers.google import GoogleSynthesizer
+from callwright.speech.providers.piper import PiperSynthesizer
+from callwright.speech.providers.polly import PollySynthesizer
+from callwright.speech.synthesizer import Synthesizer
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.telemetry.clock import Clock, platform_clock
@@ -37,6 +44,8 @@ from callwright.webhooks.delivery import Deliverer
 log = logging.getLogger(__name__)
 
 DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
+LAST_SUMMARIES_SECONDS = 5.0
+"""How long a stop waits for the summaries of its last calls to be delivered."""
 DEVELOPMENT_KEY_FILE = "development.key"
 """Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key."""
 
@@ -76,7 +85,13 @@ class Node:
             key = await _accounts(settings, store)
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
-            prompts = Prompts(Path(settings.data) / "prompts", egress, clock, workers=settings.speech_workers)
+            prompts = Prompts(
+                Path(settings.data) / "prompts",
+                egress,
+                clock,
+                synthesizers=speech_engines(settings, egress, clock),
+                workers=settings.speech_workers,
+            )
             await prompts.start()
             closers.push_async_callback(prompts.stop)
             carrier = await _carrier(settings, clock, on_heard, closers)
@@ -88,6 +103,8 @@ class Node:
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
                     trunks=_trunks(settings, carrier),
+                    log_level=settings.log_level,
+                    log_format=settings.log_format,
                 ),
                 clock,
                 lambda leg_id, event: board.post(leg_id, event),
@@ -103,7 +120,10 @@ class Node:
                 on_owed=deliverer.wake,
                 watcher_for=watch_story,
             )
-            await telephony.start()
+            try:
+                await telephony.start()
+            except TelephonyError as error:  # an address that is taken or not ours: a matter of settings
+                raise SettingsError(str(error)) from error
             closers.push_async_callback(telephony.stop)
             await deliverer.start()
             closers.push_async_callback(deliverer.stop)
@@ -119,7 +139,7 @@ class Node:
                     new_uuid=_new_uuid,
                     trouble=_trouble(telephony, store),
                     draining=lambda: board.draining,
-                    metrics=Metrics(),
+                    metrics=_metrics(board, telephony),
                     metrics_readers=settings.metrics,
                 )
             )
@@ -130,6 +150,8 @@ class Node:
     async def stop(self, drain_seconds: float) -> int:
         """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off."""
         cut_off = await self.board.drain(drain_seconds)
+        if not await self.deliverer.settle(LAST_SUMMARIES_SECONDS):
+            log.warning("not every summary went out; the rest is sent on the next start")
         await self._closers.aclose()
         return cut_off
 
@@ -197,6 +219,23 @@ def _trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
     )
 
 
+def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+    speech = settings.speech
+    engines: dict[str, Synthesizer] = {}
+    if speech.azure is not None:
+        engines["azure"] = AzureSynthesizer(speech.azure, egress)
+    if speech.google is not None:
+        engines["google"] = GoogleSynthesizer(speech.google, egress)
+    if speech.polly is not None:
+        engines["polly"] = PollySynthesizer(speech.polly, egress, clock)
+    if speech.piper is not None:
+        engines["piper"] = PiperSynthesizer(speech.piper)
+    if ESPEAK in speech.order:
+        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers)
+    return [engines[name] for name in speech.order]
+
+
 def _rules(settings: Settings) -> Callable[[str], SessionRules]:
     def rules_for(sub_account_id: str) -> SessionRules:
         return SessionRules(settings.ring_timeout_seconds, settings.sub_account(sub_account_id).destinations)
@@ -227,6 +266,17 @@ def _encode_summary(summary: SessionSummary) -> bytes:
 
 def _new_uuid() -> str:
     return str(uuid.uuid4())
+
+
+def _metrics(board: Switchboard, telephony: Telephony) -> Metrics:
+    """The process's one registry, with what can be read off the rooms."""
+    metrics = Metrics()
+    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(lambda: board.live_sessions)
+    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: telephony.legs)
+    metrics.gauge("callwright_ready", "1 when calls are taken").read_from(
+        lambda: float(telephony.ready and not board.draining)
+    )
+    return metrics
 
 
 def _trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str | None]]:

@@ -4,25 +4,27 @@ One table, `SETTINGS`, is the origin of flags, environment variables, keys of `c
 reference page: the setting `rtp_ports` is the flag `--rtp-ports`, the variable `CALLWRIGHT_RTP_PORTS` and the key
 `rtp_ports`. A flag wins over the environment, the environment over the file, the file over the default. Unknown keys
 and unknown `CALLWRIGHT_` variables are errors: a misspelt limit must not silently be no limit. The tables
-`[trunks.NAME]` and `[subaccounts.NAME]` exist in the file only.
+`[trunks.NAME]`, `[subaccounts.NAME]` and `[speech]` exist in the file only.
 
 This module reads no file and no environment; both are handed in.
 """
 
-import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from callwright.errors import SettingsError
+from callwright.settings_speech import SpeechSettings as SpeechSettings
+from callwright.settings_speech import read_speech
+from callwright.settings_table import ANY as ANY
+from callwright.settings_table import Secret as Secret
+from callwright.settings_table import Table, did_you_mean, refuse_unknown
 
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"
-ANY = "*"
-"In `caller_ids` and `destinations` as written: no restriction"
 ANY_DESTINATION = "+"
 "In `SubAccount.destinations`: the prefix that every number has (see `numbers.destination_allowed`)"
 CODECS = ("PCMU", "PCMA")
@@ -35,22 +37,6 @@ _API_KEY = re.compile(r"[!-~]{8,256}")
 
 
 # --- values --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
-    """Text that must not be seen: printing it shows dots, only `reveal` gives it out."""
-
-    _text: str
-
-    def reveal(self) -> str:
-        """The text itself; for the one place that needs it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('••••')"
-
-    __str__ = __repr__
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +115,8 @@ class Settings:
     "in the order of the file; the setting `trunk` stands alone when given"
     sub_accounts: tuple[SubAccount, ...]
     "those with a table of their own"
+    speech: SpeechSettings
+    "who speaks, in which order"
     development: bool
     "`callwright run`: what is not restricted is allowed"
 
@@ -137,7 +125,7 @@ class Settings:
         for account in self.sub_accounts:
             if account.name == name:
                 return account
-        return _sub_account(name, _Table({}, "", self.config), self.development)
+        return _sub_account(name, Table({}, "", self.config), self.development)
 
 
 # --- reading one value: text in, value out, ValueError with words for people -----------------------------------------
@@ -249,7 +237,7 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in choices:
-            raise ValueError(f"'{text}' is none of {', '.join(choices)}{_did_you_mean(text.lower(), choices)}")
+            raise ValueError(f"'{text}' is none of {', '.join(choices)}{did_you_mean(text.lower(), choices)}")
         return text.lower()
 
     return parse
@@ -368,11 +356,13 @@ def load(
     file_name = config_file(environ, flags) or DEFAULT_CONFIG
     document = _read_document(toml_text, file_name)
     trunk_tables, account_tables = _take_table(document, "trunks"), _take_table(document, "subaccounts")
-    _refuse_unknown(
-        document, [s.key for s in SETTINGS if s.in_file] + ["trunks", "subaccounts"], f"setting in {file_name}"
+    refuse_unknown(
+        document,
+        [s.key for s in SETTINGS if s.in_file] + ["trunks", "subaccounts", "speech"],
+        f"setting in {file_name}",
     )
-    _refuse_unknown(flags, _BY_KEY, "flag")
-    _refuse_unknown(
+    refuse_unknown(flags, _BY_KEY, "flag")
+    refuse_unknown(
         (name for name in environ if name.startswith(VARIABLE_PREFIX)),
         [s.variable for s in SETTINGS],
         "environment variable",
@@ -380,16 +370,17 @@ def load(
     if "trunk" in document and trunk_tables:
         raise SettingsError(f"{file_name} has both 'trunk' and [trunks.NAME] tables: keep one of them")
     values = {setting.key: _value(setting, document, environ, flags, file_name) for setting in SETTINGS}
-    trunks = tuple(_trunk(name, _Table(table, f"[trunks.{name}]", file_name)) for name, table in trunk_tables.items())
+    trunks = tuple(_trunk(name, Table(table, f"[trunks.{name}]", file_name)) for name, table in trunk_tables.items())
     if values["trunk"] is not None:
         trunks = (Trunk("default", values["trunk"]),)
     return Settings(
         **values,
         trunks=trunks,
         sub_accounts=tuple(
-            _sub_account(name, _Table(table, f"[subaccounts.{name}]", file_name), development)
+            _sub_account(name, Table(table, f"[subaccounts.{name}]", file_name), development)
             for name, table in account_tables.items()
         ),
+        speech=read_speech(document.get("speech"), file_name, development=development),
         development=development,
     )
 
@@ -443,68 +434,7 @@ def _value(
         raise SettingsError(f"{origin}: {error}. Write for example {setting.example}{also}") from error
 
 
-def _refuse_unknown(names: Iterable[str], known: Iterable[str], what: str) -> None:
-    allowed = list(known)
-    for name in names:
-        if name not in allowed:
-            hint = _did_you_mean(name, allowed) or f". Known: {', '.join(allowed)}"
-            raise SettingsError(f"unknown {what} '{name}'{hint}")
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f". Did you mean '{close[0]}'?" if close else ""
-
-
-class _Table:
-    """A table of the file while it is read: checks types, names the place when something is wrong."""
-
-    def __init__(self, table: Mapping[str, Any], name: str, file_name: str) -> None:
-        self.place = f"{name} in {file_name}"
-        self._table = table
-
-    def error(self, key: str, what: str) -> SettingsError:
-        return SettingsError(f"'{key}' of {self.place}: {what}")
-
-    def allow(self, *keys: str) -> None:
-        _refuse_unknown(self._table, keys, f"key of {self.place}")
-
-    def text(self, key: str) -> str | None:
-        value = self._table.get(key)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise self.error(key, "it is not text. Write it between quotes")
-        return value
-
-    def truth(self, key: str) -> bool:
-        value = self._table.get(key, False)
-        if not isinstance(value, bool):
-            raise self.error(key, "write true or false, without quotes")
-        return value
-
-    def texts(self, key: str) -> list[str] | None:
-        value = self._table.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, 'it is not a list of texts. Write for example ["+6588000000"] or ["*"]')
-        return value
-
-    def numbers(self, key: str, form: re.Pattern[str], what: str) -> tuple[str, ...] | None:
-        """Numbers or prefixes with `+`; `["*"]` stands alone; None when the key is absent."""
-        written = self.texts(key)
-        if written is None:
-            return None
-        if ANY in written:
-            if len(written) > 1:
-                raise self.error(key, '"*" allows everything, so it stands alone or not at all')
-            return (ANY,)
-        for number in written:
-            if not form.fullmatch(number):
-                raise self.error(key, f"'{number}' is not {what}")
-        return tuple("+" + number.removeprefix("+") for number in written)
-
-
-def _trunk(name: str, table: _Table) -> Trunk:
+def _trunk(name: str, table: Table) -> Trunk:
     if not _TRUNK_NAME.fullmatch(name):
         raise SettingsError(f"{table.place}: a trunk's name is 1 to 50 letters, digits, '-', '.' or '_'")
     table.allow("uri", "username", "password", "codecs")
@@ -520,13 +450,13 @@ def _trunk(name: str, table: _Table) -> Trunk:
     codecs = tuple(codec.upper() for codec in table.texts("codecs") or CODECS)
     for codec in codecs:
         if codec not in CODECS:
-            raise table.error("codecs", f"'{codec}' is none of {', '.join(CODECS)}{_did_you_mean(codec, CODECS)}")
+            raise table.error("codecs", f"'{codec}' is none of {', '.join(CODECS)}{did_you_mean(codec, CODECS)}")
     if len(set(codecs)) < len(codecs):
         raise table.error("codecs", "a codec stands there twice")
     return Trunk(name, address, username, None if password is None else Secret(password), codecs)
 
 
-def _sub_account(name: str, table: _Table, development: bool) -> SubAccount:
+def _sub_account(name: str, table: Table, development: bool) -> SubAccount:
     if not _SUB_ACCOUNT_ID.fullmatch(name):
         raise SettingsError(f"{table.place}: a sub-account's name is 3 to 50 letters, digits, '-', '.', '_' or '&'")
     table.allow("caller_ids", "destinations", "capture_defaults", "strict_digit_timeout", "coerce_numbers")

@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from callwright.errors import SipSyntaxError
+from callwright.sip.digest import Credentials
+from callwright.sip.info import digit_body, parse_digit
 from callwright.sip.outputs import (
     CallEnded,
     ChangeConfirmed,
@@ -289,6 +292,61 @@ def test_an_info_of_another_kind_gets_415(bench: "Bench") -> None:
     info.body = b"hello"
     bench.receive(info)
     assert bench.lines == ["415 INFO"]
+
+
+def test_a_key_sent_by_info_can_be_read_again(bench: "Bench") -> None:
+    bench.talk()
+    bench.do(bench.agent.send_info, bench.call, "application/dtmf-relay", digit_body("#", 160))
+    info = bench.request()
+    assert (info.method, info.headers.get("Content-Type")) == ("INFO", "application/dtmf-relay")
+    assert info.headers.get("CSeq") == "2 INFO"
+    assert parse_digit(info.body) == ("#", 160)
+    bench.respond(info, 200)
+    assert (bench.sent, bench.told) == ([], [])
+    with pytest.raises(SipSyntaxError):
+        digit_body("12", 160)
+
+
+def test_an_info_that_the_peer_does_not_understand_changes_nothing(bench: "Bench") -> None:
+    bench.talk()
+    bench.do(bench.agent.send_info, bench.call, "application/dtmf", b"1")
+    bench.respond(bench.request(), 415)
+    assert (bench.sent, bench.told, bench.agent.calls) == ([], [], 1)
+
+
+def test_an_info_to_a_peer_that_lost_the_call_ends_it(bench: "Bench") -> None:
+    bench.talk()
+    bench.do(bench.agent.send_info, bench.call, "application/dtmf", b"1")
+    bench.respond(bench.request(), 481)
+    assert bench.lines == ["BYE"]
+    bench.respond(bench.request(), 481)
+    assert bench.only(CallEnded) == CallEnded(bench.call, by_peer=False, reason="the peer lost the call: 481")
+
+
+def test_an_info_that_nobody_answers_ends_the_call(bench: "Bench") -> None:
+    bench.talk()
+    bench.do(bench.agent.send_info, bench.call, "application/dtmf", b"1")
+    bench.wait(32.5)
+    assert bench.lines[-1] == "BYE"
+
+
+def test_a_challenged_info_is_proved_and_sent_again(bench: "Bench") -> None:
+    bench.respond(bench.invite(Credentials("ann", "secret")), 200, sdp=bench.answer)
+    bench.do(bench.agent.send_info, bench.call, "application/dtmf", b"1")
+    challenge = ("WWW-Authenticate", 'Digest realm="trunk", nonce="n1", algorithm=SHA-256, qop="auth"')
+    bench.respond(bench.request(), 401, headers=[challenge])
+    assert bench.lines == ["INFO"]
+    assert "Authorization" in [name for name, _ in bench.request().headers]
+    assert bench.request().body == b"1"
+
+
+def test_an_info_before_the_answer_is_not_sent(bench: "Bench") -> None:
+    bench.invite()
+    bench.do(bench.agent.send_info, bench.call, "application/dtmf", b"1")
+    assert bench.sent == []
+    assert bench.agent.counts["wish against the call's state"] == 1
+    bench.do(bench.agent.send_info, "nobody", "application/dtmf", b"1")
+    assert bench.sent == []
 
 
 @pytest.mark.parametrize("method", ["REFER", "MESSAGE", "NOTIFY", "PRACK"])

@@ -476,6 +476,28 @@ async def test_stopping_waits_for_what_is_on_the_way(world: World) -> None:
     assert (await world.delivery("s2")).attempts == ()
 
 
+async def test_settling_sends_all_that_is_due_however_many_go_to_one_endpoint(world: World) -> None:
+    receiver = await world.receiver(answer(200), answer(200), answer(500))
+    await world.webhook(receiver.url)
+    sessions = [f"s{number}" for number in range(1, 3 * MOST_PER_ENDPOINT)]
+    for session_id in sessions:
+        await world.event(session_id)
+    assert await world.deliverer.settle(limit_seconds=20)
+    await world.deliverer.stop(limit_seconds=0)
+    states = [(await world.delivery(session_id)).state for session_id in sessions]
+    assert states.count(DeliveryState.DUE) == 1, "the one that was refused waits for its next try"
+    assert states.count(DeliveryState.DELIVERED) == len(sessions) - 1
+    assert len(receiver.received) == len(sessions)
+
+
+async def test_settling_does_not_wait_for_a_receiver_that_hangs(world: World) -> None:
+    receiver = await world.receiver(gate_open=False)
+    await world.webhook(receiver.url)
+    assert await world.deliverer.settle(limit_seconds=20)
+    await world.event("s1")
+    assert not await world.deliverer.settle(limit_seconds=0.05)
+
+
 async def test_while_the_database_is_locked_a_try_waits_to_be_written_and_is_not_repeated(world: World) -> None:
     await world.restart(busy_timeout_seconds=0.01)
     receiver = await world.receiver(gate_open=False)

@@ -31,7 +31,7 @@ def _ulaw_codes(samples: NDArray[np.int32]) -> Codes:
 
 def _alaw_codes(samples: NDArray[np.int32]) -> Codes:
     magnitude = np.where(samples < 0, ~samples, samples) >> 4
-    segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 4, 0)
+    segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 3, 0)
     # Segments 0 and 1 have the same step.
     code = segment << 4 | (magnitude >> np.maximum(segment - 1, 0)) & 0x0F
     codes: Codes = (np.where(samples < 0, code, code | 0x80) ^ 0x55).astype(np.uint8)

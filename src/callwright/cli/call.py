@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from callwright.cli import client
-from callwright.cli.client import Client, StreamEvent
+from callwright.cli.client import ApiError, Client, StreamEvent
 from callwright.errors import SettingsError
 
 HELP = "call a number, speak a text or play a file, and follow the call"
@@ -28,7 +28,10 @@ STATUS_STYLE = {"COMPLETED": "green", "BUSY": "yellow", "NO_ANSWER": "yellow", "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Name the flags."""
-    parser.epilog = "Exit status: 0 completed, 3 busy, 4 no answer, 5 failed, 6 canceled; 1 and 2 nothing was called."
+    parser.epilog = (
+        "Exit status: 0 completed, 3 busy, 4 no answer, 5 failed, 6 canceled, 130 interrupted (and hung up);"
+        " 1 and 2: nobody was called."
+    )
     parser.add_argument("destination", metavar="NUMBER", help="who is called, with country code: +6512345678")
     parser.add_argument("text", metavar="TEXT", nargs="?", help="what is spoken")
     parser.add_argument("--file", metavar="PATH_OR_URL", help="play this mp3 or wav instead of speaking a text")
@@ -55,11 +58,26 @@ def run(arguments: argparse.Namespace) -> int:
         accepted = api.request("POST", "/callflows", {"callflow": callflow})
         session_id = str(accepted["sessionId"])
         progress = stack.enter_context(_Follower(arguments.repeat, arguments.destination, quiet=arguments.json))
-        for event in api.events(session_id):
-            progress.show(event)
+        try:
+            for event in api.events(session_id):
+                progress.show(event)
+        except KeyboardInterrupt:
+            _hang_up(api, session_id)
+            raise
         session = api.request("GET", f"/sessions/{session_id}")
     _conclude(session, as_json=arguments.json)
     return EXIT_STATUS.get(session["summary"]["sessionStatus"], 1)
+
+
+def _hang_up(api: Client, session_id: str) -> None:
+    """End the call that nobody waits for any more."""
+    try:
+        api.request("DELETE", f"/sessions/{session_id}")
+    except ApiError:
+        words = "interrupted; the call has ended"
+    else:
+        words = "interrupted; the call is hung up"
+    Console(stderr=True, highlight=False).print(f"callwright: {words} ({session_id})", markup=False)
 
 
 def _message(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> dict[str, Any]:

@@ -127,7 +127,11 @@ def _decision(entry: TraceEntry) -> str | None:
     match entry.kind:
         case "speech.voice":
             how = "stands in for" if fields.get("fallback") else "speaks for"
-            return f"voice: {fields['engine']} {fields['voice']} {how} {fields['profile']}, speed {fields['speed']}"
+            others = f" ({fields['skipped']})" if fields.get("skipped") else ""
+            voice = f"{fields['engine']} {fields['voice']}"
+            return f"voice: {voice} {how} {fields['profile']}, speed {fields['speed']}{others}"
+        case "speech.failed":
+            return f"voice: {fields['engine']} {fields['voice']} failed: {fields['reason']}"
         case "speech.cache":
             whence = "from the cache" if fields["hit"] else "made"
             return f"speech: {whence} in {fields['ms']} ms, {fields['seconds']} s long"

@@ -1,10 +1,13 @@
 """`callwright listen`: receive this sub-account's webhooks here and print them, for somebody without a server."""
 
 import argparse
+import contextlib
 import json
 import queue
 import secrets
+import signal
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -27,39 +30,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Listen until interrupted, or until `--count` deliveries came."""
+    """Listen until interrupted, or until `--count` deliveries came; the webhook is taken away again either way."""
     token = f"Bearer {secrets.token_urlsafe(24)}"
     received: queue.Queue[dict[str, Any]] = queue.Queue()
-    try:
-        server = ThreadingHTTPServer(("127.0.0.1", arguments.port), _receiver(token, received))
-    except OSError as error:
-        raise ApiError(f"port {arguments.port} cannot be listened on: {error.strerror} (--port)") from error
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     console, notes = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
-    url = f"http://127.0.0.1:{server.server_port}/"
-    with Client.of(arguments) as api:
-        before = _registered(api, arguments.type)
-        if before is not None:
-            raise ApiError(
-                f"a {arguments.type} webhook is registered already ({before}); delete it first:"
-                f" DELETE /api/v1/subaccounts/{arguments.sub_account}/webhooks/{arguments.type}"
-            )
-        api.request("POST", "/webhooks", {"type": arguments.type, "url": url, "httpAuthHeader": token})
+    with contextlib.ExitStack() as stack:
+        api = stack.enter_context(Client.of(arguments))
+        port = stack.enter_context(_receiving(arguments.port, token, received))
+        stack.enter_context(_interrupted_by_sigterm())
+        stack.enter_context(_registration(api, arguments, f"http://127.0.0.1:{port}/", token))
         notes.print(f"{arguments.type} webhooks of {arguments.sub_account} arrive here. Stop with Ctrl-C.", style="dim")
-        try:
-            taken = 0
-            while not arguments.count or taken < arguments.count:
-                body = received.get()
-                if arguments.json:
-                    console.print(json.dumps(body), markup=False)
-                else:
-                    console.print_json(json.dumps(body))
-                taken += 1
-        finally:
-            api.request("DELETE", f"/webhooks/{arguments.type}")
-            server.shutdown()
-            server.server_close()
+        taken = 0
+        while not arguments.count or taken < arguments.count:
+            body = received.get()
+            if arguments.json:
+                console.print(json.dumps(body), markup=False)
+            else:
+                console.print_json(json.dumps(body))
+            taken += 1
     return 0
+
+
+@contextlib.contextmanager
+def _receiving(port: int, token: str, received: "queue.Queue[dict[str, Any]]") -> Iterator[int]:
+    """A server for webhooks on `port` (0: any); the port it has."""
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), _receiver(token, received))
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not from 0 to 65535"
+        raise ApiError(f"port {port} cannot be listened on: {why} (--port)") from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _registration(api: Client, arguments: argparse.Namespace, url: str, token: str) -> Iterator[None]:
+    """Be the sub-account's webhook for a while; never in place of another one."""
+    before = _registered(api, arguments.type)
+    if before is not None:
+        raise ApiError(
+            f"a {arguments.type} webhook is registered already ({before}); delete it first:"
+            f" DELETE /api/v1/subaccounts/{arguments.sub_account}/webhooks/{arguments.type}"
+        )
+    api.request("POST", "/webhooks", {"type": arguments.type, "url": url, "httpAuthHeader": token})
+    try:
+        yield
+    finally:
+        api.request("DELETE", f"/webhooks/{arguments.type}")
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM is Ctrl-C here: a webhook that stays behind would be in the way of the next `listen`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # whoever runs us in a thread decides about signals
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _registered(api: Client, kind: str) -> str | None:

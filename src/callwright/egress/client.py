@@ -61,7 +61,7 @@ class Answer:
     headers: Mapping[str, str]
     "names in lower case; of repeated headers the first"
     body: bytes
-    "at most 65,536 bytes"
+    "at most as many bytes as the caller wanted, 65,536 unless told"
     truncated: bool
     "true when the server sent more body than was read"
     elapsed_seconds: float
@@ -129,9 +129,15 @@ class Egress:
             raise EgressRefused(f"The server redirects more than {MOST_REDIRECTS} times.")
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, within_seconds: float = POST_SECONDS
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        within_seconds: float = POST_SECONDS,
+        most_bytes: int = MOST_ANSWER_BYTES,
     ) -> Answer:
-        """Post `body` and read the answer: 2 s to connect, `within_seconds` in all, no redirects, ≤ 64 KiB read.
+        """Post `body` and read the answer: 2 s to connect, `within_seconds` in all, no redirects, `most_bytes` read.
 
         `headers` may not set what HTTP itself needs (Host, Content-Length, Accept-Encoding ...). EgressRefused when
         callwright will not go there; EgressError when no whole answer comes.
@@ -143,7 +149,7 @@ class Egress:
         async with _budget(within_seconds, "The server did not answer in time"):
             target = _checked_url(url)
             async with self._exchange("POST", target, headers, body, within_seconds) as response:
-                read, truncated = await _start_of_body(response, MOST_ANSWER_BYTES)
+                read, truncated = await _start_of_body(response, most_bytes)
                 elapsed_seconds = asyncio.get_running_loop().time() - began
                 return Answer(response.status, response.headers, read, truncated, elapsed_seconds)
 

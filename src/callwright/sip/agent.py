@@ -143,6 +143,17 @@ class UserAgent:
             call.change(now, sdp)
         return self._taken()
 
+    def send_info(self, now: float, call_id: str, content_type: str, body: bytes) -> list[Output]:
+        """Tell the peer of a running call something by INFO (RFC 6086), such as a key press (`info.digit_body`).
+
+        Nothing follows when it was taken or refused; the call ends when the peer says that it no longer has it.
+        SipSyntaxError when `content_type` would break the message apart.
+        """
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.send_info(now, content_type, body)
+        return self._taken()
+
     def accept_change(self, now: float, call_id: str, sdp: bytes) -> list[Output]:
         """Answer the `ChangeOffered` of a call with 200 and `sdp`."""
         call = self._calls.get(call_id)

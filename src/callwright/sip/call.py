@@ -181,6 +181,14 @@ class Call:
             request = self.dialog.request("INVITE", extra=extra, body=sdp)
             self._change = self._layer.request(now, request, self.dialog.destination, self)
 
+    def send_info(self, now: float, content_type: str, body: bytes) -> None:
+        """Tell the peer something about the call (RFC 6086 without packages)."""
+        if self.dialog is None or self.state is not CallState.RUNNING:
+            self._layer.counts["wish against the call's state"] += 1
+            return
+        request = self.dialog.request("INFO", extra=self._extra(("Content-Type", content_type)), body=body)
+        self._layer.request(now, request, self.dialog.destination, self)
+
     def responded(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
         """A response to one of our requests inside the dialog."""
         if response.status < 200:
@@ -193,6 +201,8 @@ class Call:
                 self.finish(now, CallEnded(self.name, by_peer=False, reason=self._end_reason))
         elif transaction.request.method == "INVITE":
             self._change_responded(now, transaction, response, envelope)
+        elif transaction.request.method == "INFO":
+            self._info_responded(now, transaction, response, envelope)
 
     def failed(self, now: float, transaction: ClientTransaction, status: int, reason: str) -> None:
         """One of our requests inside the dialog will get no response."""
@@ -200,6 +210,16 @@ class Call:
             self.finish(now, CallEnded(self.name, by_peer=False, reason=self._end_reason or f"BYE: {reason}"))
         elif transaction is self._change:
             self._change_failed(now, status, reason)
+        elif transaction.request.method == "INFO" and status in GONE:
+            self.send_bye(now, None, f"the peer lost the call: {status}")
+
+    def _info_responded(
+        self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope
+    ) -> None:
+        """What became of an INFO is nobody's news, unless it says that the call is gone (RFC 3261 §12.2.1.2)."""
+        again = self._authorized(now, transaction, response, envelope)
+        if again is None and response.status in GONE:
+            self.send_bye(now, None, f"the peer lost the call: {response.status}")
 
     def _change_responded(
         self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope

@@ -19,3 +19,10 @@ def parse_digit(body: bytes) -> tuple[str, int | None]:
     if digit not in DIGITS:
         raise SipSyntaxError(f"not a digit: {text[:20]!r}")
     return digit, decimal(fields.get("duration", ""), _MOST_DURATION_MS)
+
+
+def digit_body(digit: str, duration_ms: int) -> bytes:
+    """The body of type `application/dtmf-relay` for a key; SipSyntaxError when there is no such key."""
+    if digit not in DIGITS:
+        raise SipSyntaxError(f"not a digit: {digit[:20]!r}")
+    return f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode()

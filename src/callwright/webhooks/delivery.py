@@ -177,6 +177,8 @@ class Deliverer:
         self._endpoints: dict[tuple[str, str], _Endpoint] = {}
         self._on_the_way: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._settled = asyncio.Event()
+        "set when a look left nothing out that is due, cleared by news"
         self._loop: asyncio.Task[None] | None = None
         self._sweep_at = float("-inf")
         self._left_out = False
@@ -191,6 +193,22 @@ class Deliverer:
         self._loop = asyncio.create_task(self._run(), name="webhook-delivery")
         self._loop.add_done_callback(_report)
 
+    async def settle(self, limit_seconds: float) -> bool:
+        """Wait until all that is due has been tried, at most `limit_seconds`; False when something is left for later.
+
+        For the end of a process: the summaries of its last calls shall not wait for the next start.
+        """
+        try:
+            async with asyncio.timeout(limit_seconds):
+                while not self._settled.is_set() or self._on_the_way:
+                    await self._settled.wait()
+                    if self._on_the_way:
+                        await asyncio.wait(set(self._on_the_way))
+                    await asyncio.sleep(0)  # what came back may have made news
+        except TimeoutError:
+            return False
+        return True
+
     async def stop(self, limit_seconds: float = 5.0) -> None:
         """Send nothing new; give what is on the way `limit_seconds`, then cut it off (it is sent again later)."""
         if self._loop is None:
@@ -204,6 +222,7 @@ class Deliverer:
 
     def wake(self) -> None:
         """Something is due, or a webhook was registered: look again."""
+        self._settled.clear()
         self._news.set()
 
     # --- choosing ----------------------------------------------------------------------------------------------------
@@ -216,6 +235,9 @@ class Deliverer:
             except StorageError as error:
                 _log.warning("webhooks wait: %s", error)
                 wake_at = self._clock() + STORE_PAUSE_SECONDS
+            else:
+                if not self._left_out and not self._news.is_set():
+                    self._settled.set()
             await self._wait_until(wake_at)
 
     async def _wait_until(self, wake_at: float) -> None:
@@ -314,7 +336,7 @@ class Deliverer:
             if not recorded:
                 endpoint.not_before = self._clock() + FAULT_PAUSE_SECONDS
             if not delivered or not recorded or not endpoint_was_sound or self._look_again:
-                self._news.set()  # there is a retry to wait for, or room for somebody
+                self.wake()  # there is a retry to wait for, or room for somebody
 
     async def _try(self, delivery: DueDelivery) -> _Try:
         began = self._clock()

@@ -21,6 +21,8 @@ SO_TIMESTAMPNS = 35
 LARGEST_DATAGRAM = 2048
 RECEIVE_BUFFER_BYTES = 65_536
 """A second and more of audio; a flood beyond it is dropped by the kernel."""
+LAST_DATAGRAMS = 64
+"""Taken at most from the socket when the stream closes: a second of audio that we were late for."""
 EXPEDITED_FORWARDING = 46 << 2
 """DSCP EF in the traffic class byte (RFC 4594 §4.1)."""
 _TIMESTAMP_SPACE = socket.CMSG_SPACE(16)
@@ -74,7 +76,9 @@ class Call:
         anchor: float,
         started: Callable[[str, str, float], None],
         finished: Callable[[str, str, float, str], None],
+        pressed: Callable[[str, str, float], None],
     ) -> None:
+        """`started` and `finished` hear (stream, playback, when; why not completed), `pressed` (stream, key, when)."""
         self.stream_id = stream_id
         self.port = port
         self.rtp, self.rtcp = sockets
@@ -89,6 +93,7 @@ class Call:
         self.reports = Reports(ssrc, secrets.token_hex(12).encode())
         self.remote: RemoteMedia | None = None
         self._anchor = anchor
+        self._pressed = pressed
         self._slot: Slot | None = None
         self._row = 0
         self._source: object = None
@@ -118,29 +123,32 @@ class Call:
         self._slot.set_sending(self._row, sends)
         self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
 
-    def receive_rtp(self, now: float) -> str | None:
-        """Take one datagram from the socket; returns the key when it begins a press."""
+    def receive_rtp(self, now: float) -> bool:
+        """Take one datagram from the socket; False when there was none."""
         inbound = self.inbound
         try:
             data, ancillary, flags, source = self.rtp.recvmsg(LARGEST_DATAGRAM, _TIMESTAMP_SPACE)
         except BlockingIOError:
-            return None
+            return False
         except OSError:  # what ICMP said of a packet we sent; sending counts it too
             self.outbound.send_errors += 1
-            return None
+            return True
         if source != self._source:
             inbound.refused += 1
-            return None
+            return True
         if flags & socket.MSG_TRUNC:
             inbound.malformed += 1
-            return None
+            return True
         # The kernel's stamp says when the datagram came; we look every few milliseconds, which would pass for jitter.
         arrival = now
         for level, kind, stamp in ancillary:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(stamp)
                 arrival = seconds + nanoseconds * 1e-9
-        return inbound.receive(data, arrival, now)
+        digit = inbound.receive(data, arrival, now)
+        if digit is not None:
+            self._pressed(self.stream_id, digit, now)
+        return True
 
     def receive_rtcp(self, now: float) -> None:
         """Take one datagram from the socket."""
@@ -177,7 +185,11 @@ class Call:
             self.rtcp.send(rtcp.serialize(packets))
 
     def close(self, now: float) -> StreamReport:
-        """Say goodbye, free everything, and sum up."""
+        """Take what has arrived until now, say goodbye, free everything, and sum up."""
+        if self._slot is not None:
+            for _ in range(LAST_DATAGRAMS):
+                if not self.receive_rtp(now):
+                    break
         self.outbound.end(now)
         self.send_report(now, goodbye=True)
         if self._slot is not None:

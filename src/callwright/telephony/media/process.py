@@ -62,7 +62,7 @@ class MediaProcess:
             range(configuration.first_port, configuration.last_port + 1), lambda below: secrets.randbelow(below)
         )
         self._calls: dict[str, Call] = {}
-        self._readers: dict[int, Callable[[float], None]] = {}
+        self._readers: dict[int, Callable[[float], object]] = {}
         self._files = PromptFiles()
         self._control = select.epoll()
         self._control.register(channel.fileno(), select.EPOLLIN)
@@ -157,7 +157,13 @@ class MediaProcess:
                 self._ports.give_back(port, now)
                 continue
             self._calls[stream_id] = Call(
-                stream_id, port, sockets, configuration.anchor, self._playback_started, self._playback_finished
+                stream_id,
+                port,
+                sockets,
+                configuration.anchor,
+                self._playback_started,
+                self._playback_finished,
+                self._key_pressed,
             )
             self._tell(protocol.StreamOpened(stream_id, port))
             return
@@ -173,7 +179,7 @@ class MediaProcess:
             return
         if not first:
             return
-        self._readers[call.rtp.fileno()] = lambda at: self._receive_rtp(call, at)
+        self._readers[call.rtp.fileno()] = call.receive_rtp
         self._readers[call.rtcp.fileno()] = call.receive_rtcp
         self._arrivals.register(call.rtp.fileno(), select.EPOLLIN)
         self._arrivals.register(call.rtcp.fileno(), select.EPOLLIN)
@@ -200,11 +206,6 @@ class MediaProcess:
                 return
             for fd, _mask in ready:
                 readers[fd](now)
-
-    def _receive_rtp(self, call: Call, now: float) -> None:
-        digit = call.receive_rtp(now)
-        if digit is not None:
-            self._tell(DigitPressed(self._platform(now), call.stream_id, digit))
 
     def _plan_report(self, call: Call, now: float, *, first: bool = False) -> None:
         uniform = secrets.randbelow(1 << 16) / (1 << 16)
@@ -239,6 +240,9 @@ class MediaProcess:
 
     def _playback_finished(self, stream_id: str, playback_id: str, now: float, reason: str) -> None:
         self._tell(PlaybackFinished(self._platform(now), stream_id, playback_id, completed=not reason, reason=reason))
+
+    def _key_pressed(self, stream_id: str, digit: str, now: float) -> None:
+        self._tell(DigitPressed(self._platform(now), stream_id, digit))
 
     def _tell(self, answer: protocol.Answer) -> None:
         self._unsent += protocol.serialize(answer)
