@@ -60,6 +60,9 @@ class Post(Protocol):
 class CustomerRecords(Protocol):
     """What is asked of the store."""
 
+    def has_webhook(self, sub_account_id: str, kind: WebhookKind) -> bool:
+        """Whether events of this kind are wanted; from memory."""
+
     async def find_webhook(self, sub_account_id: str, kind: WebhookKind) -> Webhook | None:
         """One registration."""
 
@@ -82,7 +85,6 @@ class Customers:
     records: CustomerRecords
     post: Post
     policy_for: Callable[[str], RequestPolicy]
-    dtmf_version_for: Callable[[str], DtmfVersion]
     clock: Clock
     new_id: Callable[[], str]
     on_owed: Callable[[], None]
@@ -90,7 +92,9 @@ class Customers:
     async def ask(self, sub_account_id: str, leg: Leg, question: AskNext, trace: Trace) -> Callflow | None:
         """What to do next; None for nothing, or when there is no VCA webhook. AskingError otherwise."""
         try:
-            webhook = await self.records.find_webhook(sub_account_id, WebhookKind.VCA)
+            webhook = None
+            if self.records.has_webhook(sub_account_id, WebhookKind.VCA):
+                webhook = await self.records.find_webhook(sub_account_id, WebhookKind.VCA)
             if webhook is None or not webhook.enabled:
                 return None
             status = CallEventStatus.CALL_RECEIVED if question.received else CallEventStatus.ACTION_COMPLETED
@@ -103,7 +107,7 @@ class Customers:
                 event,
                 dtmf=question.captured,
                 client_action_id=question.client_action_id,
-                dtmf_version=self.dtmf_version_for(sub_account_id),
+                dtmf_version=_dtmf_version(webhook),
             )
         )
         reply = await self._answer(webhook, body, trace)
@@ -117,10 +121,9 @@ class Customers:
 
     async def tell(self, sub_account_id: str, leg: Leg, news: Tell, session_id: str) -> None:
         """Owe the customer a VCS event, if one is wanted. Never raises: news are best effort."""
+        if not self.records.has_webhook(sub_account_id, WebhookKind.VCS):
+            return
         try:
-            webhook = await self.records.find_webhook(sub_account_id, WebhookKind.VCS)
-            if webhook is None or not webhook.enabled:
-                return
             status = CallEventStatus(news.happening.value)
             event = await self._event(session_id, sub_account_id, leg, status, news.duration_seconds, news.sip_code)
             body = msgspec.json.encode(call_status(event))
@@ -185,3 +188,14 @@ class Customers:
                 raise AskingError(ErrorCode.CALLFLOW_INVALID, "the VCA webhook's answer is longer than 64 KiB")
             return answer.body
         raise AssertionError("the last try returns or raises")
+
+
+def _dtmf_version(webhook: Webhook) -> DtmfVersion:
+    """Where this endpoint wants to read digits (contract §13 row 6)."""
+    match webhook.payload_version:
+        case 1:
+            return 1
+        case 2:
+            return 2
+        case _:
+            return 3

@@ -1,5 +1,7 @@
 """The terminal record of a session that a crash cut off: what is known, and that it was cut off (durability rule 2)."""
 
+from itertools import zip_longest
+
 from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import ACTION_NAMES, MakeCall
 from callwright.callflow.summary import ErrorDetails, LegSummary, SessionSummary
@@ -11,7 +13,8 @@ REASON = "callwright stopped while the call was under way; it was not dialled ag
 
 def interrupted_summary(stored: StoredSession, at: float) -> SessionSummary:
     """ERROR/-2001 with one leg for each dial intent."""
-    legs = tuple(_cut_off(intent, at) for intent in stored.dial_intents)
+    calls = [action for action in stored.callflow.actions if isinstance(action, MakeCall)]
+    legs = tuple(_cut_off(intent, call, at) for intent, call in zip_longest(stored.dial_intents, calls) if intent)
     last_action = ACTION_NAMES[type(stored.callflow.actions[0])] if stored.callflow.actions else ACTION_NAMES[MakeCall]
     return SessionSummary(
         session_id=stored.session_id,
@@ -26,12 +29,13 @@ def interrupted_summary(stored: StoredSession, at: float) -> SessionSummary:
     )
 
 
-def _cut_off(intent: DialIntent, at: float) -> LegSummary:
+def _cut_off(intent: DialIntent, call: MakeCall | None, at: float) -> LegSummary:
+    """`call` knows the numbers of an intent that an earlier version wrote without them."""
     return LegSummary(
         call_id=intent.leg_id,
         inbound=intent.inbound,
-        source=intent.source,
-        destination=intent.destination,
+        source=intent.source or (call.source if call else ""),
+        destination=intent.destination or (call.destination if call else ""),
         initiated_at=intent.dialled_at,
         connected_at=None,
         disconnected_at=at,
