@@ -271,8 +271,10 @@ def _new_uuid() -> str:
 def _metrics(board: Switchboard, telephony: Telephony) -> Metrics:
     """The process's one registry, with what can be read off the rooms."""
     metrics = Metrics()
-    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(lambda: board.live_sessions)
-    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: telephony.legs)
+    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(
+        lambda: float(board.live_sessions)
+    )
+    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: float(telephony.legs))
     metrics.gauge("callwright_ready", "1 when calls are taken").read_from(
         lambda: float(telephony.ready and not board.draining)
     )

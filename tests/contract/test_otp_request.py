@@ -102,6 +102,13 @@ def test_the_language_chooses_the_voice() -> None:
         pytest.param({"destination": "06 69876543", "country": "IT"}, "+390669876543", id="Italy keeps its 0"),
         pytest.param({"destination": "(212) 555-0123", "country": "US"}, "+12125550123", id="North America"),
         pytest.param({"destination": "6598765432", "country": "SG"}, "+6598765432", id="international with a country"),
+        pytest.param(
+            {"destination": "62812345678", "country": "ID"}, "+62812345678", id="either way, so international"
+        ),
+        pytest.param({"destination": "65876543", "country": "SG"}, "+6565876543", id="local that begins with the code"),
+        pytest.param(
+            {"destination": "6598765432", "country": "US"}, "+16598765432", id="local, another country's code"
+        ),
         pytest.param({"destination": "+6598765432", "country": "US"}, "+6598765432", id="+ beats the country"),
     ],
 )

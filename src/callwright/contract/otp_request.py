@@ -4,8 +4,8 @@ callwright can only call: `channel` must be `call`. Its default, sms, is refused
 that nobody asked for is worse than an error. A template without `{code}` is refused too.
 
 `destination` may be local when `country` is given, may be written with spaces, dashes, dots and brackets, and may be a
-JSON integer, as the API's samples have it. With `country` and without `+` it is read as that country's, or as
-international if the numbering plans know it only so.
+JSON integer, as the API's samples have it. With `country` and without `+` it is international if it begins with the
+country's calling code and is a number in that country's plan when read so; local otherwise.
 """
 
 import re
@@ -16,6 +16,7 @@ from phonenumbers import (
     COUNTRY_CODE_TO_REGION_CODE,
     NumberParseException,
     PhoneNumber,
+    country_code_for_region,
     is_valid_number,
     national_significant_number,
     parse,
@@ -143,11 +144,11 @@ def _destination(fields: Fields) -> str:
 
 
 def _local(digits: str, country: str) -> str | None:
-    """Local digits as E.164: read as the country's, else as international, a number in use before one that is not."""
-    readings = [number for number in (_parsed(digits, country), _parsed(f"+{digits}", None)) if number is not None]
-    readings.sort(key=is_valid_number, reverse=True)
-    found = (parse_msisdn(f"+{each.country_code}{national_significant_number(each)}") for each in readings)
-    return next((msisdn for msisdn in found if msisdn), None)
+    """Digits without + as E.164."""
+    number = _parsed(f"+{digits}", None)
+    if number is None or number.country_code != country_code_for_region(country) or not is_valid_number(number):
+        number = _parsed(digits, country)
+    return parse_msisdn(f"+{number.country_code}{national_significant_number(number)}") if number else None
 
 
 def _parsed(text: str, country: str | None) -> PhoneNumber | None:

@@ -6,14 +6,15 @@ once only; a session has one terminal record.
 
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, tuple_, update
 
-from callwright.callflow.plan import Callflow
+from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import SessionSummary
 from callwright.errors import StorageError
 from callwright.storage import outbox
 from callwright.storage.records import (
     DialIntent,
+    SessionQuery,
     SessionState,
     StoredSession,
     compress_trace,
@@ -58,6 +59,16 @@ ONE_SESSION = SESSIONS.where(sessions.c.session_id == bindparam("this_session_id
 # The condition is written as in the index, word for word, or SQLite does not see that the index answers it.
 OPEN_SESSIONS = SESSIONS.where(OPEN_SESSION).order_by(sessions.c.accepted_at, sessions.c.session_id)
 RECENT_SESSIONS = SESSIONS.order_by(sessions.c.accepted_at.desc(), sessions.c.session_id).limit(bindparam("most"))
+FINISHED_SESSIONS = (
+    SESSIONS.where(
+        sessions.c.sub_account_id == bindparam("this_sub_account_id"),
+        tuple_(sessions.c.accepted_at, sessions.c.session_id) > tuple_(bindparam("last_at"), bindparam("last_id")),
+        sessions.c.accepted_at < bindparam("before_at"),
+        sessions.c.status.is_not(None),
+    )
+    .order_by(sessions.c.accepted_at, sessions.c.session_id)
+    .limit(bindparam("most"))
+)
 INTENTS = (
     select(
         dial_intents.c.leg_id,
@@ -65,6 +76,9 @@ INTENTS = (
         dial_intents.c.sip_call_id,
         dial_intents.c.trunk,
         dial_intents.c.dialled_at,
+        dial_intents.c.source,
+        dial_intents.c.destination,
+        dial_intents.c.inbound,
     )
     .where(dial_intents.c.session_id == bindparam("this_session_id"))
     .order_by(dial_intents.c.dialled_at, dial_intents.c.leg_id)
@@ -76,6 +90,7 @@ def accept(
     connection: Connection, session_id: str, sub_account_id: str, callflow: Callflow, encoded: str, at: float
 ) -> None:
     """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new."""
+    called = next((action.destination for action in callflow.actions if isinstance(action, MakeCall)), None)
     connection.execute(
         INSERT_SESSION,
         {
@@ -86,9 +101,30 @@ def accept(
             "callflow": encoded,
             "accepted_at": at,
             "valid_until": callflow.valid_until,
+            "destination": called,
         },
     )
     outbox.owe(connection, session_id, sub_account_id, "VSS")
+
+
+def accept_incoming(
+    connection: Connection, sub_account_id: str, callflow: Callflow, encoded: str, intent: DialIntent
+) -> None:
+    """Write the session of a call that came in, its leg, and the summary that is owed for it."""
+    connection.execute(
+        INSERT_SESSION,
+        {
+            "session_id": intent.session_id,
+            "sub_account_id": sub_account_id,
+            "state": SessionState.DIALLED.value,
+            "call_flow_request_id": callflow.call_flow_request_id,
+            "callflow": encoded,
+            "accepted_at": intent.dialled_at,
+            "destination": intent.destination,
+        },
+    )
+    _insert_intent(connection, intent)
+    outbox.owe(connection, intent.session_id, sub_account_id, "VSS")
 
 
 def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
@@ -98,16 +134,7 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
     """
     if connection.execute(MARK_DIALLED, {"this_session_id": intent.session_id}).rowcount != 1:
         raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
-    connection.execute(
-        INSERT_INTENT,
-        {
-            "leg_id": intent.leg_id,
-            "session_id": intent.session_id,
-            "sip_call_id": intent.sip_call_id,
-            "trunk": intent.trunk,
-            "dialled_at": intent.dialled_at,
-        },
-    )
+    _insert_intent(connection, intent)
 
 
 def finish(
@@ -150,10 +177,91 @@ def recent(connection: Connection, limit: int) -> tuple[StoredSession, ...]:
     return tuple(_session(connection, row) for row in rows)
 
 
+def page_query(wanted: SessionQuery) -> Select[tuple[object, ...]]:
+    """The query for one page. `status IS NULL` says live: a status is written with the terminal record."""
+    columns = sessions.c
+    query = SESSIONS.where(columns.sub_account_id == bindparam("this_sub_account_id"))
+    if wanted.status is not None:
+        query = query.where(columns.status == bindparam("this_status"))
+    elif wanted.state is not None and wanted.state is not SessionState.FINISHED:
+        query = query.where(columns.status.is_(None), columns.state == bindparam("this_state"))
+    elif wanted.state is not None:
+        query = query.where(columns.status.is_not(None))
+    if wanted.destination is not None:
+        query = query.where(columns.destination == bindparam("this_destination"))
+    if wanted.accepted_from is not None:
+        query = query.where(columns.accepted_at >= bindparam("from_at"))
+    if wanted.accepted_before is not None:
+        query = query.where(columns.accepted_at < bindparam("before_at"))
+    if wanted.after is not None:
+        query = query.where(
+            tuple_(columns.accepted_at, columns.session_id) < tuple_(bindparam("last_at"), bindparam("last_id"))
+        )
+    return query.order_by(columns.accepted_at.desc(), columns.session_id.desc()).limit(bindparam("most"))
+
+
+def page(connection: Connection, sub_account_id: str, wanted: SessionQuery) -> tuple[StoredSession, ...]:
+    """One page of a sub-account's sessions, newest first, at most 1,000."""
+    if wanted.status is not None and wanted.state not in (None, SessionState.FINISHED):
+        return ()
+    last_at, last_id = wanted.after or (None, None)
+    values = {
+        "this_sub_account_id": sub_account_id,
+        "this_status": wanted.status,
+        "this_state": wanted.state,
+        "this_destination": wanted.destination,
+        "from_at": wanted.accepted_from,
+        "before_at": wanted.accepted_before,
+        "last_at": last_at,
+        "last_id": last_id,
+        "most": max(0, min(wanted.limit, MOST_RECENT)),
+    }
+    used = {name: value for name, value in values.items() if value is not None}
+    rows = connection.execute(page_query(wanted), used).mappings().all()
+    return tuple(_session(connection, row) for row in rows)
+
+
+def finished(  # one page, whole
+    connection: Connection,
+    sub_account_id: str,
+    begins_at: float,
+    ends_at: float,
+    after: tuple[float, str] | None,
+    limit: int,
+) -> tuple[StoredSession, ...]:
+    """Sessions with a terminal record, accepted from `begins_at` to before `ends_at`, oldest first, after `after`."""
+    last_at, last_id = after or (begins_at, "")  # no id is before the empty one
+    values = {
+        "this_sub_account_id": sub_account_id,
+        "before_at": ends_at,
+        "last_at": last_at,
+        "last_id": last_id,
+        "most": max(0, min(limit, MOST_RECENT)),
+    }
+    rows = connection.execute(FINISHED_SESSIONS, values).mappings().all()
+    return tuple(_session(connection, row) for row in rows)
+
+
 def find_trace(connection: Connection, session_id: str) -> Trace | None:
     """The trace of a finished session."""
     body = connection.execute(TRACE, {"this_session_id": session_id}).scalar_one_or_none()
     return None if body is None else decode_trace(session_id, body)
+
+
+def _insert_intent(connection: Connection, intent: DialIntent) -> None:
+    connection.execute(
+        INSERT_INTENT,
+        {
+            "leg_id": intent.leg_id,
+            "session_id": intent.session_id,
+            "sip_call_id": intent.sip_call_id,
+            "trunk": intent.trunk,
+            "dialled_at": intent.dialled_at,
+            "source": intent.source,
+            "destination": intent.destination,
+            "inbound": intent.inbound,
+        },
+    )
 
 
 def _session(connection: Connection, row: RowMapping) -> StoredSession:
@@ -161,7 +269,7 @@ def _session(connection: Connection, row: RowMapping) -> StoredSession:
     intents = (
         ()
         if state is SessionState.ACCEPTED  # nothing was dialled, no need to ask
-        else connection.execute(INTENTS, {"this_session_id": row["session_id"]}).mappings()
+        else connection.execute(INTENTS, {"this_session_id": row["session_id"]}).mappings()  # named as its fields
     )
     return StoredSession(
         session_id=row["session_id"],
@@ -171,10 +279,5 @@ def _session(connection: Connection, row: RowMapping) -> StoredSession:
         accepted_at=row["accepted_at"],
         finished_at=row["finished_at"],
         summary=None if row["summary"] is None else decode_summary(row["summary"]),
-        dial_intents=tuple(
-            DialIntent(
-                intent["leg_id"], intent["session_id"], intent["sip_call_id"], intent["trunk"], intent["dialled_at"]
-            )
-            for intent in intents
-        ),
+        dial_intents=tuple(DialIntent(**intent) for intent in intents),
     )

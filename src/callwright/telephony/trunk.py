@@ -121,6 +121,19 @@ class Resolver:
         await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         return self._known[key].addresses
 
+    def trunk_at(self, source: Address, trunks: Sequence[Trunk]) -> Trunk | None:
+        """Whose address it is: the trunk that is found at exactly this one, else the first on that host."""
+        known = {trunk.name: self._known.get((trunk.host, trunk.port)) for trunk in trunks}
+        hosts = None
+        for trunk in trunks:
+            found = known[trunk.name]
+            addresses = found.addresses if found is not None else ()
+            if source in addresses:
+                return trunk
+            if hosts is None and (source[0] in trunk.sources or any(source[0] == host for host, _ in addresses)):
+                hosts = trunk
+        return hosts
+
     async def _refresh(self, trunk: Trunk) -> tuple[Address, ...]:
         key = (trunk.host, trunk.port)
         try:
