@@ -308,11 +308,15 @@ def test_the_second_leg_is_bridged_when_it_is_answered() -> None:
     assert call.take(Answered(3.0, B, "PCMA")) == [StopPlayback(A, "1"), Bridge(A, B)]
 
 
-@pytest.mark.parametrize(("recordings", "records"), [(True, 1), (False, 0)])
-def test_a_recording_is_made_when_there_is_somewhere_to_put_it(recordings: bool, records: int) -> None:
-    call = bridging(rules=SessionRules(recordings=recordings), recording=True)
-    commands = call.take(Answered(3.0, "id-3" if recordings else B, "PCMA"))
-    assert len([command for command in commands if isinstance(command, Record)]) == records
+def test_a_recording_begins_with_the_bridge() -> None:
+    call = bridging(recording=True)
+    assert call.take(Answered(3.0, "id-3", "PCMA")) == [StopPlayback(A, "1"), Bridge(A, "id-3"), Record(A, B)]
+
+
+def test_a_recording_of_a_single_leg_begins_with_its_answer() -> None:
+    call = Driven(MakeCall(CALL.source, CALL.destination, call_recording=True), Say("Hello", VOICE))
+    call.take(Started(0.0), *prompts("1.1"))
+    assert call.take(Answered(1.0, B, "PCMU"))[:1] == [Record(B, A)]
 
 
 def ended(call: Driven) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class StopListening:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Record both directions of a leg until it is over."""
+    """Record both directions of a leg until it is over, if there is somewhere to put recordings."""
 
     leg_id: str
     recording_id: str

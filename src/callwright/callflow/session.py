@@ -74,8 +74,6 @@ class SessionRules:
     ring_timeout_seconds: float = 60.0
     destinations: tuple[str, ...] = ("*",)
     "prefixes that may be called; `*` for any that is not always blocked (numbers.destination_allowed)"
-    recordings: bool = False
-    "there is somewhere to put recordings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +281,7 @@ class Session:
         prompt_id = self._prompt_id(index)
         match action:
             case MakeCall(call_recording=wanted):
-                recording_id = self._new_id() if wanted and self.rules.recordings else None
+                recording_id = self._new_id() if wanted else None
                 leg, limit = self._new_leg(action), self.rules.ring_timeout_seconds
                 if leg is self.legs[0]:
                     return make_call(leg, limit, recording_id)

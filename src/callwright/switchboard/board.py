@@ -6,7 +6,7 @@ its INVITE; a session that was cut off by a crash ends as ERROR/-2001 on the nex
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, Reco
 from callwright.switchboard.recovery import interrupted_summary
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace, TraceEntry, Watcher
-from callwright.telephony.line import Received
+from callwright.telephony.incoming import Received
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Switchboard:
         customers: Customers,
         recordings: RecordingShelf,
         ringback: Prompt,
-        rules_for: Callable[[str], Awaitable[SessionRules]],
+        rules_for: Callable[[str], SessionRules],
         encode_summary: EncodeSummary,
         clock: Clock,
         new_id: Callable[[], str],
@@ -106,9 +106,8 @@ class Switchboard:
 
     async def _accept(self, sub_account_id: str, callflow: Callflow) -> str:
         session_id, at = self._new_id(), self._rooms.clock()
-        rules = await self._rules_for(sub_account_id)
         await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at)
-        self._begin(session_id, sub_account_id, callflow, rules, at)
+        self._begin(session_id, sub_account_id, callflow, at)
         return session_id
 
     def received(self, call: Received) -> None:
@@ -127,7 +126,6 @@ class Switchboard:
                 lines.refuse(call.leg_id)
                 return
             session_id, account = self._new_id(), number.sub_account_id
-            rules = await self._rules_for(account)
             await records.accept_incoming(
                 session_id, account, call.leg_id, call.source, call.destination, call.sip_call_id, call.trunk, at
             )
@@ -136,7 +134,7 @@ class Switchboard:
             lines.refuse(call.leg_id)
             return
         caller = Caller(call.leg_id, call.source, call.destination)
-        live = self._begin(session_id, account, caller, rules, at)
+        live = self._begin(session_id, account, caller, at)
         self._know_leg(call.leg_id, live)
         lines.take(call.leg_id, live.trace)
 
@@ -177,8 +175,7 @@ class Switchboard:
         unfinished = await self._rooms.records.unfinished_sessions()
         for stored in unfinished:
             if stored.state is SessionState.ACCEPTED:
-                rules = await self._rules_for(stored.sub_account_id)
-                self._begin(stored.session_id, stored.sub_account_id, stored.callflow, rules, stored.accepted_at)
+                self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
             else:
                 await self._end_cut_off(stored)
         return len(unfinished)
@@ -214,13 +211,13 @@ class Switchboard:
             await asyncio.wait(self._tasks)
 
     def _begin(
-        self, session_id: str, sub_account_id: str, origin: Callflow | Caller, rules: SessionRules, accepted_at: float
+        self, session_id: str, sub_account_id: str, origin: Callflow | Caller, accepted_at: float
     ) -> LiveSession:
         trace = self._new_trace(session_id, _destination(origin))
         actions = len(origin.actions) if isinstance(origin, Callflow) else 0
         incoming = isinstance(origin, Caller)
         trace.add(accepted_at, "session.accepted", sub_account_id=sub_account_id, actions=actions, incoming=incoming)
-        session = Session(session_id, sub_account_id, origin, rules, self._new_id)
+        session = Session(session_id, sub_account_id, origin, self._rules_for(sub_account_id), self._new_id)
         live = LiveSession(session, trace, self._rooms)
         self._live[session_id] = live
         task = asyncio.create_task(live.run(), name=f"session {session_id}")
@@ -253,7 +250,7 @@ class Switchboard:
         trace = self._new_trace(stored.session_id, _destination(stored.callflow))
         trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
         trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
-        body = await self._rooms.encode_summary(summary)
+        body = self._rooms.encode_summary(summary)
         await self._rooms.records.finish_session(summary, body, trace, self._rooms.clock())
         self._rooms.on_owed()
 

@@ -200,7 +200,10 @@ class LiveSession:
         except StorageError as error:
             self.trace.add(at, "recording.not_begun", reason=str(error))
         else:
-            self._rooms.lines.record(leg_id, recording_id, path)
+            if path is None:
+                self.trace.add(at, "recording.not_begun", reason="no recording-push-config says where to put it")
+            else:
+                self._rooms.lines.record(leg_id, recording_id, path)
 
     async def _settle(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
         try:
@@ -244,10 +247,10 @@ class LiveSession:
             error=None if summary.error is None else int(summary.error.code),
             reason=None if summary.error is None else summary.error.reason,
         )
+        body = self._rooms.encode_summary(summary)
         tries = 0
         while True:
             try:
-                body = await self._rooms.encode_summary(summary)
                 await self._rooms.records.finish_session(summary, body, self.trace, self._rooms.clock())
             except StorageUnavailable as error:
                 pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]

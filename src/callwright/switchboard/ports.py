@@ -103,11 +103,13 @@ class Records(Protocol):
 class RecordingShelf(Protocol):
     """Where recordings begin: `recordings.shelf.Recordings`."""
 
-    async def begin(self, recording_id: str, session_id: str, sub_account_id: str, leg_id: str, at: float) -> str:
-        """Note a recording that is about to be made; the file it goes to. StorageError: there is none."""
+    async def begin(
+        self, recording_id: str, session_id: str, sub_account_id: str, leg_id: str, at: float
+    ) -> str | None:
+        """Note a recording that is about to be made; the file it goes to, None when recordings go nowhere."""
 
 
-EncodeSummary = Callable[[SessionSummary], Awaitable[bytes]]
-"""The VSS body of a finished session (contract §5). StorageUnavailable: try again."""
+EncodeSummary = Callable[[SessionSummary], bytes]
+"""The VSS body of a finished session (contract §5)."""
 
 Sleep = Callable[[float], Awaitable[None]]
