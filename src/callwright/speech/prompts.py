@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from callwright.audio.prompt import Prompt
@@ -21,7 +22,7 @@ from callwright.speech.chain import Chain, Choice
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.sharing import Shared, Stopped
 from callwright.speech.synthesizer import Synthesizer, VoiceLike
-from callwright.speech.text import MOST_CHARACTERS, sanitise
+from callwright.speech.text import MOST_CHARACTERS
 from callwright.speech.workers import Died, WorkerPool
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
@@ -36,14 +37,22 @@ _FILE_FORM = "file 1"
 
 
 class _Job:
-    """A text as one engine is to speak it."""
+    """A text as one engine is to speak it; prepared only if that engine's turn comes."""
 
     def __init__(self, choice: Choice, text: str, speed: float) -> None:
         self.choice = choice
         self.speed = speed
         self.engine = choice.synthesizer.engine
-        self.text = choice.synthesizer.prepared(text)
-        self.key = _content_key(self.engine, choice.synthesizer.version, choice.voice.name, f"{speed:.3f}", self.text)
+        self._given = text
+
+    @cached_property
+    def text(self) -> str:
+        return self.choice.synthesizer.prepared(self._given)
+
+    @cached_property
+    def key(self) -> str:
+        version, voice = self.choice.synthesizer.version, self.choice.voice.name
+        return _content_key(self.engine, version, voice, f"{self.speed:.3f}", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +120,22 @@ class Prompts:
             raise SpeechFailed(f"The speed {speed} is not between {SLOWEST} and {FASTEST}.")
         if len(text) > MOST_CHARACTERS:
             raise SpeechFailed(f"The text is longer than {MOST_CHARACTERS} characters.")
-        if not sanitise(text):
+        if not any(character.isalnum() for character in text):
             raise SpeechFailed("The text holds no letter and no digit that could be spoken.")
         choices = self._chain.choices(profile)
         if not choices:
             raise SpeechFailed(f"No speech engine here speaks {profile.locale}, the language of {voice_profile}.")
         jobs = [_Job(choice, text, speed) for choice in choices]
         against = self._chain.objections(profile, choices)
-        # What is there already needs no engine, so a resting one's voice is still heard.
-        resting = {job.engine: self._chain.why_resting(job.engine) for job in jobs if self._cache.find(job.key) is None}
-        jobs.sort(key=lambda job: bool(resting.get(job.engine)))
+        resting: set[str] = set()
         for job in jobs:
-            against |= {engine: why for engine, why in resting.items() if why}
+            why = self._chain.why_resting(job.engine)
+            # What is there already needs no engine, so a resting one's voice is still heard.
+            if why is not None and self._cache.find(job.key) is None:
+                against[job.engine] = why
+                resting.add(job.engine)
+        jobs.sort(key=lambda job: job.engine in resting)
+        for job in jobs:
             against.pop(job.engine, None)
             self._tell_choice(trace, voice_profile, job, against)
             try:
@@ -133,7 +146,6 @@ class Prompts:
                 )
                 if self._stopped or len(jobs) == 1:
                     raise
-                resting.pop(job.engine, None)
                 against[job.engine] = str(error)
         raise SpeechFailed("Nobody could speak the text: " + " ".join(against[job.engine] for job in jobs))
 

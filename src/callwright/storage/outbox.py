@@ -191,6 +191,12 @@ def make_due(connection: Connection, session_id: str, kind: str, body: bytes, at
     connection.execute(MAKE_DUE, {"this_session_id": session_id, "this_kind": kind, "new_body": body, "now": at})
 
 
+def is_wanted(connection: Connection, sub_account_id: str, kind: str) -> bool:
+    """Whether there is an enabled webhook for such events."""
+    values = {"this_sub_account_id": sub_account_id, "this_kind": kind}
+    return bool(connection.execute(HAS_ENDPOINT, values).scalar_one())
+
+
 def enqueue(  # one event, whole
     connection: Connection,
     sub_account_id: str,
@@ -201,7 +207,7 @@ def enqueue(  # one event, whole
     at: float,
 ) -> str:
     """An event that was not owed before: DUE now if somebody wants it, else NO_ENDPOINT. Its delivery id."""
-    wanted = connection.execute(HAS_ENDPOINT, {"this_sub_account_id": sub_account_id, "this_kind": kind}).scalar_one()
+    wanted = is_wanted(connection, sub_account_id, kind)
     delivery_id = str(uuid.uuid4())
     connection.execute(
         OWE,
@@ -227,7 +233,7 @@ def enqueue_if_room(
     """A best-effort event: nothing is written when nobody wants it, or when too many wait already."""
     endpoint = {"this_sub_account_id": sub_account_id, "this_kind": kind}
     waiting = connection.execute(WAITING, {**endpoint, "most": MOST_DUE_STATUSES}).scalar_one()
-    if waiting >= MOST_DUE_STATUSES or not connection.execute(HAS_ENDPOINT, endpoint).scalar_one():
+    if waiting >= MOST_DUE_STATUSES or not is_wanted(connection, sub_account_id, kind):
         return False
     enqueue(connection, sub_account_id, session_id, kind, event_id, body, at)
     return True

@@ -33,7 +33,7 @@ ONE_CONFIG = select(
 DELETE_CONFIG = delete(recording_push_configs).where(
     recording_push_configs.c.sub_account_id == bindparam("this_sub_account_id")
 )
-RECORDINGS = select(
+_RECORDING = (
     recordings.c.recording_id,
     recordings.c.session_id,
     recordings.c.sub_account_id,
@@ -46,19 +46,22 @@ RECORDINGS = select(
     recordings.c.attempts,
     recordings.c.next_attempt_at,
     recordings.c.last_error,
-    deliveries.c.state.label("delivery_state"),
-).join_from(recordings, deliveries, deliveries.c.delivery_id == recordings.c.delivery_id, isouter=True)
-RECORDINGS_OF = RECORDINGS.where(recordings.c.session_id == bindparam("this_session_id")).order_by(
+)
+_ended = select(*_RECORDING, deliveries.c.state.label("delivery_state")).join_from(
+    recordings, deliveries, deliveries.c.delivery_id == recordings.c.delivery_id, isouter=True
+)
+RECORDINGS_OF = _ended.where(recordings.c.session_id == bindparam("this_session_id")).order_by(
     recordings.c.started_at, recordings.c.recording_id
 )
-ONE_RECORDING = RECORDINGS.where(recordings.c.recording_id == bindparam("this_recording_id"))
+ONE_RECORDING = select(*_RECORDING).where(recordings.c.recording_id == bindparam("this_recording_id"))
 # OPEN_RECORDING stands word for word as in its index, or SQLite does not use that.
 DUE_RECORDINGS = (
-    RECORDINGS.where(OPEN_RECORDING, recordings.c.next_attempt_at.is_not(None))
+    select(*_RECORDING)
+    .where(OPEN_RECORDING, recordings.c.next_attempt_at.is_not(None))
     .order_by(recordings.c.next_attempt_at)
     .limit(bindparam("most"))
 )
-UNREADY_RECORDINGS = RECORDINGS.where(OPEN_RECORDING, recordings.c.next_attempt_at.is_(None))
+UNREADY_RECORDINGS = select(*_RECORDING).where(OPEN_RECORDING, recordings.c.next_attempt_at.is_(None))
 INSERT_RECORDING = insert(recordings)
 _open = (recordings.c.recording_id == bindparam("this_recording_id"), OPEN_RECORDING)
 NOTE_READY = (
@@ -235,6 +238,6 @@ def finish(  # one end, whole
 def _recording(row: RowMapping) -> StoredRecording:
     state = RecordingState(row["state"])
     if state is RecordingState.UPLOAD_COMPLETED:
-        state = _CALLBACKS.get(row["delivery_state"], state)
+        state = _CALLBACKS.get(row.get("delivery_state") or "", state)
     fields = {name: value for name, value in row.items() if name != "delivery_state"}
     return StoredRecording(**{**fields, "state": state})

@@ -84,16 +84,6 @@ class ExportState(StrEnum):
     ERROR = "error"
 
 
-class PasscodeState(StrEnum):
-    """How a one-time passcode stands (contract §11.5)."""
-
-    WAITING = "WAITING"
-    VERIFIED = "VERIFIED"
-    FAILED = "FAILED"
-    "too many wrong codes"
-    EXPIRED = "EXPIRED"
-
-
 @dataclass(frozen=True, slots=True)
 class DialIntent:
     """An INVITE that was about to leave, written before it did; or one that came (inbound)."""
@@ -210,23 +200,6 @@ class StoredDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionQuery:
-    """Which sessions of a sub-account to list, newest first. None leaves a condition out."""
-
-    state: SessionState | None = None
-    status: str | None = None
-    "of the terminal record, such as COMPLETED"
-    destination: str | None = None
-    "of the first leg"
-    accepted_from: float | None = None
-    "this moment or later"
-    accepted_before: float | None = None
-    after: tuple[float, str] | None = None
-    "the last row of the page before: its `accepted_at` and `session_id`"
-    limit: int = 50
-
-
-@dataclass(frozen=True, slots=True)
 class VirtualNumber:
     """A number that people call to reach a sub-account, and that its calls may show."""
 
@@ -298,26 +271,6 @@ class StoredExport:
     "when the link stops working; None until it works"
     token: str = field(repr=False)
     "the secret of the download link"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPasscode:
-    """One one-time passcode."""
-
-    passcode_id: str
-    sub_account_id: str
-    destination: str
-    code: str = field(repr=False)
-    state: PasscodeState
-    calls: int
-    "calls that were to speak it"
-    wrong_checks: int
-    created_at: float
-    expires_at: float
-    call_again_at: float
-    "no call before"
-    session_id: str | None
-    "of the last call"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,6 @@ sessions = Table(
     Column("finished_at", Double),
     Column("status", String(32)),
     Column("summary", Text),  # JSON, see records.py
-    Column("destination", String(32)),  # of the first leg, to be searched for
     CheckConstraint("state IN ('ACCEPTED', 'DIALLED', 'FINISHED')", name="state"),
     CheckConstraint("(state = 'FINISHED') = (summary IS NOT NULL)", name="summary"),
 )
@@ -113,7 +112,7 @@ Index("ix_sessions_accepted_at", sessions.c.accepted_at)
 # Few sessions are open at a time; this index holds only them, so that recovery reads nothing else.
 OPEN_SESSION = text("state <> 'FINISHED'")
 Index("ix_sessions_open", sessions.c.accepted_at, sqlite_where=OPEN_SESSION, postgresql_where=OPEN_SESSION)
-# Lists of one sub-account's sessions, newest first: all, of one status (none yet: live), to one number.
+# Lists of one sub-account's sessions, newest first: all, or of one status (none yet: live).
 Index("ix_sessions_of", sessions.c.sub_account_id, sessions.c.accepted_at, sessions.c.session_id)
 Index(
     "ix_sessions_of_status",
@@ -122,12 +121,16 @@ Index(
     sessions.c.accepted_at,
     sessions.c.session_id,
 )
-Index(
-    "ix_sessions_of_destination",
-    sessions.c.sub_account_id,
-    sessions.c.destination,
-    sessions.c.accepted_at,
-    sessions.c.session_id,
+
+# Whom the legs of a session call, for lists of the sessions with one number.
+session_destinations = Table(
+    "session_destinations",
+    metadata,
+    Column("sub_account_id", String(64), nullable=False),
+    Column("destination", String(255), nullable=False),
+    Column("accepted_at", Double, nullable=False),
+    Column("session_id", String(36), ForeignKey("sessions.session_id"), nullable=False),
+    PrimaryKeyConstraint("sub_account_id", "destination", "accepted_at", "session_id"),
 )
 
 # What explain needs beyond the summary; apart from the sessions, which stay small.
@@ -276,28 +279,26 @@ export_pieces = Table(
     PrimaryKeyConstraint("job_id", "number"),
 )
 
-# One-time passcodes that were spoken to somebody.
-passcodes = Table(
-    "passcodes",
+# One-time codes that were spoken to somebody.
+verifications = Table(
+    "verifications",
     metadata,
-    Column("passcode_id", String(36), primary_key=True),
+    Column("session_id", String(36), primary_key=True),
     Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
     Column("destination", String(16), nullable=False),
     Column("code", LargeBinary, nullable=False),  # sealed by secrets_box
-    Column("state", String(8), nullable=False),
-    Column("calls", Integer, nullable=False),
-    Column("wrong_checks", Integer, nullable=False),
-    Column("created_at", Double, nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("attempt", Integer, nullable=False),
     Column("expires_at", Double, nullable=False),
-    Column("call_again_at", Double, nullable=False),
-    Column("session_id", String(36)),  # of the last call
-    CheckConstraint("state IN ('WAITING', 'VERIFIED', 'FAILED', 'EXPIRED')", name="state"),
+    Column("sent_at", Double, nullable=False),
+    Column("resending_interval_seconds", Integer, nullable=False),
+    CheckConstraint("status IN ('WAITING', 'VERIFIED', 'FAILED', 'EXPIRED')", name="status"),
 )
-WAITING_PASSCODE = text("state = 'WAITING'")
+WAITING_VERIFICATION = text("status = 'WAITING'")
 Index(
-    "ix_passcodes_waiting",
-    passcodes.c.sub_account_id,
-    passcodes.c.destination,
-    sqlite_where=WAITING_PASSCODE,
-    postgresql_where=WAITING_PASSCODE,
+    "ix_verifications_waiting",
+    verifications.c.sub_account_id,
+    verifications.c.destination,
+    sqlite_where=WAITING_VERIFICATION,
+    postgresql_where=WAITING_VERIFICATION,
 )

@@ -35,9 +35,9 @@ def export_place(job_id: str) -> str:
     return f"exports/{job_id}/token"
 
 
-def passcode_place(passcode_id: str) -> str:
-    """What a one-time passcode is bound to."""
-    return f"passcodes/{passcode_id}/code"
+def verification_place(session_id: str) -> str:
+    """What the code of a verification is bound to."""
+    return f"verifications/{session_id}/code"
 
 
 def read_or_create_key(path: Path) -> bytes:

@@ -4,17 +4,20 @@ The rules of the house stand here: accepted and owed are one transaction; a leg 
 once only; a session has one terminal record.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Insert, RowMapping, Select, bindparam, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import SessionSummary
+from callwright.contract.session_list import IN_PROGRESS, SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import outbox
+from callwright.storage.editions import Upsert
 from callwright.storage.records import (
     DialIntent,
-    SessionQuery,
     SessionState,
     StoredSession,
     compress_trace,
@@ -22,7 +25,7 @@ from callwright.storage.records import (
     decode_summary,
     decode_trace,
 )
-from callwright.storage.schema import OPEN_SESSION, dial_intents, sessions, traces
+from callwright.storage.schema import OPEN_SESSION, dial_intents, session_destinations, sessions, traces
 from callwright.telemetry.trace import Trace
 
 MOST_RECENT: Final = 1_000
@@ -30,6 +33,22 @@ MOST_RECENT: Final = 1_000
 INSERT_SESSION = insert(sessions)
 INSERT_INTENT = insert(dial_intents)
 INSERT_TRACE = insert(traces)
+
+
+def _note_destination_once(query: Upsert) -> Insert:
+    accepted = select(
+        sessions.c.sub_account_id,
+        bindparam("new_destination", type_=session_destinations.c.destination.type),
+        sessions.c.accepted_at,
+        sessions.c.session_id,
+    ).where(sessions.c.session_id == bindparam("this_session_id"))
+    return query.from_select(["sub_account_id", "destination", "accepted_at", "session_id"], accepted)
+
+
+NOTE_DESTINATION: Mapping[str, Insert] = {
+    "sqlite": _note_destination_once(sqlite.insert(session_destinations).on_conflict_do_nothing()),
+    "postgresql": _note_destination_once(postgresql.insert(session_destinations).on_conflict_do_nothing()),
+}
 MARK_DIALLED = (
     update(sessions)
     .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state != SessionState.FINISHED.value)
@@ -90,7 +109,6 @@ def accept(
     connection: Connection, session_id: str, sub_account_id: str, callflow: Callflow, encoded: str, at: float
 ) -> None:
     """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new."""
-    called = next((action.destination for action in callflow.actions if isinstance(action, MakeCall)), None)
     connection.execute(
         INSERT_SESSION,
         {
@@ -101,9 +119,10 @@ def accept(
             "callflow": encoded,
             "accepted_at": at,
             "valid_until": callflow.valid_until,
-            "destination": called,
         },
     )
+    for called in {action.destination for action in callflow.actions if isinstance(action, MakeCall)}:
+        _note_destination(connection, session_id, called)
     outbox.owe(connection, session_id, sub_account_id, "VSS")
 
 
@@ -120,7 +139,6 @@ def accept_incoming(
             "call_flow_request_id": callflow.call_flow_request_id,
             "callflow": encoded,
             "accepted_at": intent.dialled_at,
-            "destination": intent.destination,
         },
     )
     _insert_intent(connection, intent)
@@ -180,40 +198,38 @@ def recent(connection: Connection, limit: int) -> tuple[StoredSession, ...]:
 def page_query(wanted: SessionQuery) -> Select[tuple[object, ...]]:
     """The query for one page. `status IS NULL` says live: a status is written with the terminal record."""
     columns = sessions.c
-    query = SESSIONS.where(columns.sub_account_id == bindparam("this_sub_account_id"))
-    if wanted.status is not None:
-        query = query.where(columns.status == bindparam("this_status"))
-    elif wanted.state is not None and wanted.state is not SessionState.FINISHED:
-        query = query.where(columns.status.is_(None), columns.state == bindparam("this_state"))
-    elif wanted.state is not None:
-        query = query.where(columns.status.is_not(None))
+    place = columns if wanted.destination is None else session_destinations.c
+    query = SESSIONS.where(place.sub_account_id == bindparam("this_sub_account_id"))
     if wanted.destination is not None:
-        query = query.where(columns.destination == bindparam("this_destination"))
-    if wanted.accepted_from is not None:
-        query = query.where(columns.accepted_at >= bindparam("from_at"))
-    if wanted.accepted_before is not None:
-        query = query.where(columns.accepted_at < bindparam("before_at"))
+        query = query.where(
+            session_destinations.c.session_id == columns.session_id,
+            session_destinations.c.destination == bindparam("this_destination"),
+        )
+    if wanted.status == IN_PROGRESS:
+        query = query.where(columns.status.is_(None))
+    elif wanted.status is not None:
+        query = query.where(columns.status == bindparam("this_status"))
+    if wanted.from_at is not None:
+        query = query.where(place.accepted_at >= bindparam("from_at"))
+    if wanted.to_at is not None:
+        query = query.where(place.accepted_at < bindparam("to_at"))
     if wanted.after is not None:
         query = query.where(
-            tuple_(columns.accepted_at, columns.session_id) < tuple_(bindparam("last_at"), bindparam("last_id"))
+            tuple_(place.accepted_at, place.session_id) < tuple_(bindparam("last_at"), bindparam("last_id"))
         )
-    return query.order_by(columns.accepted_at.desc(), columns.session_id.desc()).limit(bindparam("most"))
+    return query.order_by(place.accepted_at.desc(), place.session_id.desc()).limit(bindparam("most"))
 
 
 def page(connection: Connection, sub_account_id: str, wanted: SessionQuery) -> tuple[StoredSession, ...]:
     """One page of a sub-account's sessions, newest first, at most 1,000."""
-    if wanted.status is not None and wanted.state not in (None, SessionState.FINISHED):
-        return ()
-    last_at, last_id = wanted.after or (None, None)
     values = {
         "this_sub_account_id": sub_account_id,
-        "this_status": wanted.status,
-        "this_state": wanted.state,
         "this_destination": wanted.destination,
-        "from_at": wanted.accepted_from,
-        "before_at": wanted.accepted_before,
-        "last_at": last_at,
-        "last_id": last_id,
+        "this_status": None if wanted.status == IN_PROGRESS else wanted.status,
+        "from_at": wanted.from_at,
+        "to_at": wanted.to_at,
+        "last_at": None if wanted.after is None else wanted.after.accepted_at,
+        "last_id": None if wanted.after is None else wanted.after.session_id,
         "most": max(0, min(wanted.limit, MOST_RECENT)),
     }
     used = {name: value for name, value in values.items() if value is not None}
@@ -261,6 +277,14 @@ def _insert_intent(connection: Connection, intent: DialIntent) -> None:
             "destination": intent.destination,
             "inbound": intent.inbound,
         },
+    )
+    if intent.destination is not None:
+        _note_destination(connection, intent.session_id, intent.destination)
+
+
+def _note_destination(connection: Connection, session_id: str, destination: str) -> None:
+    connection.execute(
+        NOTE_DESTINATION[connection.dialect.name], {"this_session_id": session_id, "new_destination": destination}
     )
 
 

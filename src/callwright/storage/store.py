@@ -8,7 +8,7 @@ later may work) and StorageError for everything else.
 A caller that is cancelled while it waits leaves its change in the queue: it will be made. Who must know the outcome
 shields the call.
 
-Sessions, webhooks, deliveries and keys are here; numbers, recordings, exports and passcodes in `store_*.py`.
+Sessions, webhooks, deliveries and keys are here; numbers, recordings, exports and verifications in `store_*.py`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from typing import Final, Self
 
 from callwright.callflow.plan import Callflow
 from callwright.callflow.summary import SessionSummary
+from callwright.contract.session_list import SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
 from callwright.storage.database import Database, open_database
@@ -30,7 +31,6 @@ from callwright.storage.records import (
     DialIntent,
     DueDelivery,
     Lane,
-    SessionQuery,
     StoredDelivery,
     StoredSession,
     Webhook,
@@ -42,8 +42,8 @@ from callwright.storage.records import (
 from callwright.storage.secrets_box import SecretsBox, read_or_create_key
 from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_numbers import NumberStore
-from callwright.storage.store_passcodes import PasscodeStore
 from callwright.storage.store_recordings import RecordingStore
+from callwright.storage.store_verifications import VerificationStore
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.trace import Trace
 
@@ -56,7 +56,7 @@ MOST_WAITING_FOR_EVENTS: Final = 2_000
 """With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store(NumberStore, RecordingStore, ExportStore, PasscodeStore):
+class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
     def __init__(self, database: Database, box: SecretsBox, clock: Clock) -> None:
@@ -227,13 +227,6 @@ class Store(NumberStore, RecordingStore, ExportStore, PasscodeStore):
             lambda connection: outbox.enqueue_if_room(
                 connection, sub_account_id, session_id, kind.value, event_id, body, at
             )
-        )
-
-    async def enqueue_notice(self, sub_account_id: str, kind: WebhookKind, event_id: str, body: bytes) -> None:
-        """Have an event that belongs to no session (VNU) delivered as surely as any; NO_ENDPOINT if nobody wants it."""
-        at = self._clock()
-        await self._change(
-            lambda connection: outbox.enqueue(connection, sub_account_id, None, kind.value, event_id, body, at)
         )
 
     async def list_webhooks(self, sub_account_id: str) -> tuple[Webhook, ...]:

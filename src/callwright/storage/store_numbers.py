@@ -11,7 +11,7 @@ from callwright.storage.records import VirtualNumber
 
 
 class NumberStore(Access):
-    """Which numbers lead to which sub-account."""
+    """Which numbers lead to which sub-account. A change is told to the VNU webhook, if there is one."""
 
     async def add_number(self, sub_account_id: str, msisdn: str, *, status: str = "Active") -> VirtualNumber:
         """Give a number (E.164 with +) to a sub-account; what it has already stays as it is.
@@ -28,7 +28,8 @@ class NumberStore(Access):
 
     async def remove_number(self, msisdn: str, sub_account_id: str | None = None) -> VirtualNumber | None:
         """Take a number away, from `sub_account_id` only if that is given; what it was, None when there was none."""
-        removed = await self._change(lambda connection: virtual_numbers.remove(connection, msisdn, sub_account_id))
+        at = self._clock()
+        removed = await self._change(lambda connection: virtual_numbers.remove(connection, msisdn, sub_account_id, at))
         await self._mirror.expire()
         return removed
 

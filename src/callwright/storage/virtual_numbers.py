@@ -1,12 +1,19 @@
-"""Virtual numbers: the queries, each a function of a connection, and the book that answers for them without SQL."""
+"""Virtual numbers: the queries, each a function of a connection, and the book that answers for them without SQL.
 
+Who registered for VNU is told of every change, in the transaction that makes it.
+"""
+
+import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
+from callwright.contract import virtual_numbers as wire
+from callwright.contract.json_text import serialize
 from callwright.errors import StorageError
-from callwright.storage import editions
+from callwright.storage import editions, outbox
 from callwright.storage.accounts import has_sub_account
 from callwright.storage.records import VirtualNumber
 from callwright.storage.schema import virtual_numbers
@@ -79,17 +86,21 @@ def add(connection: Connection, number: VirtualNumber) -> VirtualNumber:
         },
     )
     editions.move_on(connection, editions.VIRTUAL_NUMBERS)
+    _notify(connection, number.sub_account_id, (), number.msisdn, number.created_at)
     return number
 
 
-def remove(connection: Connection, msisdn: str, sub_account_id: str | None) -> VirtualNumber | None:
+def remove(connection: Connection, msisdn: str, sub_account_id: str | None, at: float) -> VirtualNumber | None:
     """Take a number away and say what it was; None when there is none, or not of `sub_account_id`."""
     row = connection.execute(ONE_NUMBER, {"this_msisdn": msisdn}).mappings().first()
     if row is None or (sub_account_id is not None and row["sub_account_id"] != sub_account_id):
         return None
     connection.execute(DELETE_NUMBER, {"this_msisdn": msisdn})
     editions.move_on(connection, editions.VIRTUAL_NUMBERS)
-    return _number(row)
+    removed = _number(row)
+    gone = replace(removed, status=wire.NumberStatus.INACTIVE.value, updated_at=at)
+    _notify(connection, removed.sub_account_id, (gone,), msisdn, at)
+    return removed
 
 
 def every(connection: Connection) -> list[VirtualNumber]:
@@ -101,6 +112,26 @@ def numbers_of(connection: Connection, sub_account_id: str) -> tuple[VirtualNumb
     """What a sub-account has, by number."""
     rows = connection.execute(NUMBERS_OF, {"this_sub_account_id": sub_account_id}).mappings()
     return tuple(_number(row) for row in rows)
+
+
+def listed(number: VirtualNumber) -> wire.VirtualNumber:
+    """The number as the API shows it."""
+    return wire.VirtualNumber(
+        msisdn=number.msisdn,
+        reference_id=number.reference_id,
+        created_at=number.created_at,
+        updated_at=number.updated_at,
+        status=wire.NumberStatus(number.status),
+    )
+
+
+def _notify(
+    connection: Connection, sub_account_id: str, gone: tuple[VirtualNumber, ...], changed: str, at: float
+) -> None:
+    if outbox.is_wanted(connection, sub_account_id, "VNU"):
+        numbers = [listed(number) for number in (*numbers_of(connection, sub_account_id), *gone)]
+        body = serialize(wire.numbers_updated(sub_account_id, numbers, frozenset({changed})))
+        outbox.enqueue(connection, sub_account_id, None, "VNU", f"evt_{uuid.uuid4().hex}", body, at)
 
 
 def _number(row: RowMapping) -> VirtualNumber:

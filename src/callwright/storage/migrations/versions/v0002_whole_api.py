@@ -1,4 +1,6 @@
-"""Numbers, recordings, exports, passcodes, inbound legs, lists of sessions, and events that belong to no session."""
+"""Numbers, recordings, exports, verifications, inbound legs, session lists, and events that belong to no session."""
+
+import json
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,24 +11,45 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _widened()
+    _destinations()
     _events_of_no_session()
     _numbers()
     _recordings()
     _exports()
-    _passcodes()
+    _verifications()
 
 
 def _widened() -> None:
     op.add_column("webhooks", sa.Column("payload_version", sa.Integer(), nullable=False, server_default=sa.text("3")))
-    op.add_column("sessions", sa.Column("destination", sa.String(length=32)))
     op.create_index("ix_sessions_of", "sessions", ["sub_account_id", "accepted_at", "session_id"])
     op.create_index("ix_sessions_of_status", "sessions", ["sub_account_id", "status", "accepted_at", "session_id"])
-    op.create_index(
-        "ix_sessions_of_destination", "sessions", ["sub_account_id", "destination", "accepted_at", "session_id"]
-    )
     op.add_column("dial_intents", sa.Column("source", sa.String(length=255)))
     op.add_column("dial_intents", sa.Column("destination", sa.String(length=255)))
     op.add_column("dial_intents", sa.Column("inbound", sa.Boolean(), nullable=False, server_default=sa.false()))
+
+
+def _destinations() -> None:
+    table = op.create_table(
+        "session_destinations",
+        sa.Column("sub_account_id", sa.String(length=64), nullable=False),
+        sa.Column("destination", sa.String(length=255), nullable=False),
+        sa.Column("accepted_at", sa.Double(), nullable=False),
+        sa.Column("session_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["session_id"], ["sessions.session_id"], name="fk_session_destinations_session_id"),
+        sa.PrimaryKeyConstraint(
+            "sub_account_id", "destination", "accepted_at", "session_id", name="pk_session_destinations"
+        ),
+    )
+    known = op.get_bind().execute(sa.text("SELECT session_id, sub_account_id, accepted_at, callflow FROM sessions"))
+    for session_id, sub_account_id, accepted_at, callflow in known.all():
+        for destination in {action.get("destination") for _, action in json.loads(callflow)["actions"]} - {None}:
+            row = {
+                "sub_account_id": sub_account_id,
+                "destination": destination,
+                "accepted_at": accepted_at,
+                "session_id": session_id,
+            }
+            op.bulk_insert(table, [row])
 
 
 def _events_of_no_session() -> None:
@@ -189,25 +212,25 @@ def _exports() -> None:
     )
 
 
-def _passcodes() -> None:
+def _verifications() -> None:
     op.create_table(
-        "passcodes",
-        sa.Column("passcode_id", sa.String(length=36), nullable=False),
+        "verifications",
+        sa.Column("session_id", sa.String(length=36), nullable=False),
         sa.Column("sub_account_id", sa.String(length=64), nullable=False),
         sa.Column("destination", sa.String(length=16), nullable=False),
         sa.Column("code", sa.LargeBinary(), nullable=False),
-        sa.Column("state", sa.String(length=8), nullable=False),
-        sa.Column("calls", sa.Integer(), nullable=False),
-        sa.Column("wrong_checks", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
-        sa.Column("call_again_at", sa.Double(), nullable=False),
-        sa.Column("session_id", sa.String(length=36)),
-        sa.CheckConstraint("state IN ('WAITING', 'VERIFIED', 'FAILED', 'EXPIRED')", name=op.f("ck_passcodes_state")),
-        _of_sub_account("passcodes"),
-        sa.PrimaryKeyConstraint("passcode_id", name="pk_passcodes"),
+        sa.Column("sent_at", sa.Double(), nullable=False),
+        sa.Column("resending_interval_seconds", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('WAITING', 'VERIFIED', 'FAILED', 'EXPIRED')", name=op.f("ck_verifications_status")
+        ),
+        _of_sub_account("verifications"),
+        sa.PrimaryKeyConstraint("session_id", name="pk_verifications"),
     )
-    _partial_index("ix_passcodes_waiting", "passcodes", ["sub_account_id", "destination"], "state = 'WAITING'")
+    _partial_index("ix_verifications_waiting", "verifications", ["sub_account_id", "destination"], "status = 'WAITING'")
 
 
 def _of_sub_account(table: str) -> sa.ForeignKeyConstraint:
