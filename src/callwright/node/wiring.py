@@ -1,0 +1,108 @@
+"""What each room wants to know, made from the settings."""
+
+from collections.abc import Awaitable, Callable
+
+from callwright.callflow.session import SessionRules
+from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
+from callwright.egress import Egress
+from callwright.errors import CallwrightError
+from callwright.node.accounts import DEVELOPMENT_SUB_ACCOUNT
+from callwright.settings import ANY, Settings
+from callwright.settings_speech import ESPEAK
+from callwright.simulator.carrier import Carrier
+from callwright.speech.providers.azure import AzureSynthesizer
+from callwright.speech.providers.espeak import EspeakSynthesizer
+from callwright.speech.providers.google import GoogleSynthesizer
+from callwright.speech.providers.piper import PiperSynthesizer
+from callwright.speech.providers.polly import PollySynthesizer
+from callwright.speech.synthesizer import Synthesizer
+from callwright.storage.store import Store
+from callwright.switchboard.board import Switchboard
+from callwright.telemetry.clock import Clock
+from callwright.telemetry.metrics import Metrics
+from callwright.telephony.line import Telephony
+from callwright.telephony.trunk import Trunk
+
+
+def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
+    if carrier is not None:
+        host, port = carrier.address
+        return (Trunk("built-in", host, port, built_in=True),)
+    return tuple(
+        Trunk(
+            trunk.name,
+            trunk.address.host,
+            trunk.address.port,
+            username=trunk.username or "",
+            password=trunk.password.reveal() if trunk.password else "",
+            codecs=trunk.codecs,
+        )
+        for trunk in settings.trunks
+    )
+
+
+def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+    speech = settings.speech
+    engines: dict[str, Synthesizer] = {}
+    if speech.azure is not None:
+        engines["azure"] = AzureSynthesizer(speech.azure, egress)
+    if speech.google is not None:
+        engines["google"] = GoogleSynthesizer(speech.google, egress)
+    if speech.polly is not None:
+        engines["polly"] = PollySynthesizer(speech.polly, egress, clock)
+    if speech.piper is not None:
+        engines["piper"] = PiperSynthesizer(speech.piper)
+    if ESPEAK in speech.order:
+        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers)
+    return [engines[name] for name in speech.order]
+
+
+def rules(settings: Settings) -> Callable[[str], SessionRules]:
+    def rules_for(sub_account_id: str) -> SessionRules:
+        return SessionRules(settings.ring_timeout_seconds, settings.sub_account(sub_account_id).destinations)
+
+    return rules_for
+
+
+def policies(settings: Settings) -> Callable[[str], RequestPolicy]:
+    known: dict[str, RequestPolicy] = {}
+
+    def policy_for(sub_account_id: str) -> RequestPolicy:
+        if sub_account_id not in known:
+            account = settings.sub_account(sub_account_id)
+            known[sub_account_id] = RequestPolicy(
+                caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
+                capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
+                strict_digit_timeout=account.strict_digit_timeout,
+                coerce_numbers=account.coerce_numbers,
+            )
+        return known[sub_account_id]
+
+    return policy_for
+
+
+def metrics(board: Switchboard, telephony: Telephony) -> Metrics:
+    """The process's one registry, with what can be read off the rooms."""
+    metrics = Metrics()
+    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(
+        lambda: float(board.live_sessions)
+    )
+    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: float(telephony.legs))
+    metrics.gauge("callwright_ready", "1 when calls are taken").read_from(
+        lambda: float(telephony.ready and not board.draining)
+    )
+    return metrics
+
+
+def trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str | None]]:
+    async def trouble() -> str | None:
+        if not telephony.ready:
+            return "telephony is not ready: the media process is being restarted"
+        try:
+            await store.has_sub_account(DEVELOPMENT_SUB_ACCOUNT)
+        except CallwrightError as error:
+            return f"the database does not answer: {error}"
+        return None
+
+    return trouble
