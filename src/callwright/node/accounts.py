@@ -25,7 +25,7 @@ def database_url(settings: Settings) -> str:
 
 async def prepare_accounts(settings: Settings, store: Store) -> str | None:
     """Make the sub-accounts of the settings; the development key, if this is development."""
-    for account in settings.subprepare_accounts:
+    for account in settings.sub_accounts:
         await store.ensure_sub_account(account.name)
     if not settings.development:
         if not any(key.revoked_at is None for key in await store.list_keys()):
