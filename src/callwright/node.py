@@ -22,7 +22,7 @@ from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPoli
 from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import CallwrightError, SettingsError, StorageError, TelephonyError
-from callwright.settings import ANY, Settings
+from callwright.settings import ANY, DEVELOPMENT_KEY_FILE, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.settings_speech import ESPEAK
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
@@ -34,6 +34,7 @@ from callwright.speech.providers.polly import PollySynthesizer
 from callwright.speech.synthesizer import Synthesizer
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
+from callwright.storage.place import database_url
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telemetry.metrics import Metrics
@@ -43,21 +44,8 @@ from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
 
-DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
 LAST_SUMMARIES_SECONDS = 5.0
 """How long a stop waits for the summaries of its last calls to be delivered."""
-DEVELOPMENT_KEY_FILE = "development.key"
-"""Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key."""
-
-
-def database_url(settings: Settings) -> str:
-    """Where the embedded database is; its folder is made."""
-    folder = Path(settings.data)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise SettingsError(f"the data folder {folder} cannot be made: {error.strerror} (--data)") from error
-    return f"sqlite:///{folder / 'callwright.db'}"
 
 
 @dataclass(slots=True)
