@@ -14,6 +14,7 @@
     │   └── FileFailed           -2006
     ├── EgressError              an outside URL did not answer as needed
     │   └── EgressRefused        ... because callwright will not go there (address, scheme, redirect)
+    ├── PushFailed               a recording cannot be put where its sub-account wants it; later it may
     ├── StorageError             the database did not do it
     │   └── StorageUnavailable   ... because it is away, locked or full; try again later
     └── TelephonyError           no trunk, no port, media process gone
@@ -109,6 +110,10 @@ class EgressError(CallwrightError):
 
 class EgressRefused(EgressError):
     """callwright will not go there: a forbidden address, scheme, port or redirect."""
+
+
+class PushFailed(CallwrightError):
+    """A recording cannot be put where its sub-account wants it. The text is shown to the sub-account."""
 
 
 class StorageError(CallwrightError):

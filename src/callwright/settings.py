@@ -25,6 +25,10 @@ from callwright.settings_table import Table, did_you_mean, refuse_unknown
 
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"
+DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
+"Whose key `callwright run` prints"
+DEVELOPMENT_KEY_FILE = "development.key"
+"Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key"
 ANY_DESTINATION = "+"
 "In `SubAccount.destinations`: the prefix that every number has (see `numbers.destination_allowed`)"
 CODECS = ("PCMU", "PCMA")

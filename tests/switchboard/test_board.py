@@ -89,6 +89,9 @@ class ScriptedLine:
         self.asked.append("pick up")
         self.post(leg_id, Answered(CLOCK(), leg_id, "PCMU"))
 
+    def ring_back(self, leg_id: str, playback_id: str) -> None:
+        self.asked.append("ring back")
+
     def bridge(self, leg_id: str, other_leg_id: str) -> None:
         self.asked.append("bridge")
         self.post(other_leg_id, HungUp(CLOCK(), other_leg_id, HungUpBy.THEM))
@@ -98,7 +101,7 @@ class ScriptedLine:
         if wanted and self.presses:
             self.post(leg_id, DigitPressed(CLOCK(), leg_id, self.presses))
 
-    def record(self, leg_id: str, recording_id: str, path: str) -> None:
+    def record(self, leg_id: str, recording_id: str, path: Path) -> None:
         self.asked.append(f"record {path}")
 
     def hang_up(self, leg_id: str) -> None:
@@ -197,7 +200,6 @@ class Bench:
                 on_owed=self._note_owed,
             ),
             recordings=self.shelf,
-            ringback=Prompt("ringback", 5.0, {}),
             rules_for=lambda name: SessionRules(),
             encode_summary=self._encode,
             clock=CLOCK,
@@ -464,7 +466,7 @@ async def test_a_second_call_is_bridged_and_recorded(store: Store) -> None:
     summary = await bench.over(await bench.board.accept("riders_hq", Callflow((CALL, OTHER), "request-1")))
     assert [leg.status for leg in summary.legs] == [CallStatus.COMPLETED, CallStatus.COMPLETED]
     assert bench.line.asked == [
-        "dial", "play ringback × 0", "dial", "stop", "bridge", "record /somewhere/a.wav", "hang up",
+        "dial", "ring back", "dial", "stop", "bridge", "record /somewhere/a.wav", "hang up",
     ]  # fmt: skip
 
 

@@ -6,7 +6,8 @@
 | BusyError, StorageUnavailable | 503 with Retry-After |
 | anything else | 500, logged with the request's id |
 
-The form of the answer is the route's: callflows, configuration and sessions each have one.
+The form of the answer is the route's: callflows, configuration, numbers, what is the platform's, and sessions each
+have one.
 """
 
 import logging
@@ -21,6 +22,9 @@ from callwright.api.exchange import JSON, PROBLEM_JSON, ClientGone, Exchange, Re
 from callwright.api.platform import Platform
 from callwright.contract.answers import RESOURCE_MESSAGES, SERVER_ERROR, not_created, resource_refused, webhook_refused
 from callwright.contract.json_text import serialize
+from callwright.contract.platform_errors import platform_refused
+from callwright.contract.problems import problem_of
+from callwright.contract.virtual_numbers import NOT_FOUND, number_not_found
 from callwright.contract.webhook_config import INVALID_REQUEST
 from callwright.errors import ContractError, StorageUnavailable
 from callwright.switchboard.board import BusyError
@@ -59,10 +63,21 @@ def webhook_form(error: ContractError, exchange: Exchange) -> Reply:
     return _refused(wrong, webhook_refused(wrong, exchange.request_id, exchange.platform.clock()))
 
 
+def number_form(error: ContractError, exchange: Exchange) -> Reply:
+    """§9.2: plain, and with a time for a number that is not there."""
+    if error.http_status != 404 or error.message != NOT_FOUND:
+        return plain_form(error, exchange)
+    return _refused(error, number_not_found(exchange.platform.clock()))
+
+
+def platform_form(error: ContractError, exchange: Exchange) -> Reply:
+    """§11.3: the platform's general form, for log exports and Voice OTP."""
+    return _refused(error, platform_refused(error, exchange.request_id, exchange.platform.clock()))
+
+
 def problem_form(error: ContractError, exchange: Exchange) -> Reply:
     """RFC 9457, for the resources that are not part of the contract."""
-    problem = {"status": error.http_status, "title": error.message, "instance": f"urn:uuid:{exchange.request_id}"}
-    return _refused(error, problem, PROBLEM_JSON)
+    return _refused(error, problem_of(error, exchange.request_id), PROBLEM_JSON)
 
 
 def _refused(error: ContractError, body: dict[str, object], media_type: bytes = JSON) -> Reply:

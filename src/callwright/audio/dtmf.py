@@ -31,6 +31,8 @@ MOST_HARMONIC: Final = 0.25
 """Power of a second harmonic relative to its tone."""
 BLOCKS_TO_BEGIN: Final = 2
 BLOCKS_TO_END: Final = 3
+SURE_AFTER_SECONDS: Final = (BLOCK_SAMPLES + (BLOCKS_TO_BEGIN - 1) * HOP_SAMPLES) / SAMPLE_RATE
+"""How much of a tone must have been heard until it is recognised."""
 
 _FREQUENCIES: Final = np.array([*ROWS_HZ, *COLUMNS_HZ], dtype=np.float64)
 _WINDOWED = np.arange(BLOCK_SAMPLES) / SAMPLE_RATE
@@ -48,9 +50,15 @@ _HARMONICS: Final = _kernel(2 * _FREQUENCIES)
 _ENERGY_OF_POWER: Final = 2 / BLOCK_SAMPLES
 _LEAST_POWER: Final = (32768 * 10 ** (LEAST_LEVEL_DBFS / 20) * BLOCK_SAMPLES / 2) ** 2
 
+_LEAST_ENERGY: Final = _LEAST_POWER / BLOCK_SAMPLES
+"""No block of less energy holds a tone of the least level: |X|² is at most N times the energy."""
+
 
 def _key_of(block: NDArray[np.float64]) -> str | None:
     """The key one block names, or None."""
+    energy = float(block @ block)
+    if energy < _LEAST_ENERGY:  # most of what is listened to is a quiet room
+        return None
     powers = np.abs(_TONES @ block) ** 2
     rows, columns = powers[:4], powers[4:]
     row, column = int(np.argmax(rows)), int(np.argmax(columns))
@@ -62,7 +70,7 @@ def _key_of(block: NDArray[np.float64]) -> str | None:
     twist_db = 10 * float(np.log10(high / low))
     if not -MOST_REVERSE_TWIST_DB <= twist_db <= MOST_TWIST_DB:
         return None
-    if (low + high) * _ENERGY_OF_POWER < DOMINANCE * float(block @ block):
+    if (low + high) * _ENERGY_OF_POWER < DOMINANCE * energy:
         return None
     harmonics = np.abs(_HARMONICS[[row, 4 + column]] @ block) ** 2
     if harmonics[0] > MOST_HARMONIC * low or harmonics[1] > MOST_HARMONIC * high:

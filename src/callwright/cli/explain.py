@@ -17,8 +17,8 @@ from callwright.cli.options import add_settings, read_settings
 from callwright.cli.verdict import verdict
 from callwright.contract.webhooks import session_summary
 from callwright.errors import CallwrightError
-from callwright.node import database_url
 from callwright.settings import Settings
+from callwright.storage.place import database_url
 from callwright.storage.records import StoredDelivery, StoredSession
 from callwright.storage.store import Store
 from callwright.telemetry.log import story_line

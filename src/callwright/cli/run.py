@@ -13,8 +13,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from callwright.cli.options import add_settings, read_settings
-from callwright.node import DEVELOPMENT_SUB_ACCOUNT, Node
-from callwright.settings import HostPort, Settings, Trunk
+from callwright.node import Node
+from callwright.settings import DEVELOPMENT_SUB_ACCOUNT, HostPort, Settings, Trunk
 from callwright.simulator.carrier import Heard
 from callwright.telemetry import log
 

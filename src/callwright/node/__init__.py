@@ -19,17 +19,12 @@ from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import SettingsError, TelephonyError
 from callwright.node import wiring
-from callwright.node.accounts import (
-    DEVELOPMENT_KEY_FILE,
-    DEVELOPMENT_SUB_ACCOUNT,
-    database_url,
-    prepare_accounts,
-)
+from callwright.node.accounts import prepare_accounts
 from callwright.recordings.shelf import Recordings
 from callwright.settings import Settings
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
-from callwright.speech.ringback import ringback_prompt
+from callwright.storage.place import database_url
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.switchboard.customer import Customers
@@ -37,8 +32,6 @@ from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
 from callwright.webhooks.delivery import Deliverer
-
-__all__ = ["DEVELOPMENT_KEY_FILE", "DEVELOPMENT_SUB_ACCOUNT", "Node", "database_url"]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +69,7 @@ class Node:
             prompts = await _prompts(settings, egress, clock, closers)
             carrier = await _carrier(settings, clock, on_heard, closers)
             deliverer = Deliverer(store, egress.post, clock)
-            recordings = Recordings(Path(settings.data) / "recordings", store, egress, clock, on_owed=deliverer.wake)
+            recordings = wiring.recordings(settings, store, egress, clock, deliverer.wake)
             board: Switchboard
             telephony = Telephony(
                 TelephonySettings(
@@ -163,7 +156,6 @@ def _board(  # one switchboard, with all that it sits between
         store,
         customers=Customers(store, egress.post, wiring.policies(settings), clock, _new_uuid, deliverer.wake),
         recordings=recordings,
-        ringback=ringback_prompt(Path(settings.data) / "tones"),
         rules_for=wiring.rules(settings),
         encode_summary=encode_summary,
         clock=clock,

@@ -1,26 +1,12 @@
-"""The data folder, its sub-accounts, and the development key."""
+"""The sub-accounts of the settings, and the development key."""
 
 import os
 import secrets
 from pathlib import Path
 
 from callwright.errors import SettingsError, StorageError
-from callwright.settings import Settings
+from callwright.settings import DEVELOPMENT_KEY_FILE, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.storage.store import Store
-
-DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
-DEVELOPMENT_KEY_FILE = "development.key"
-"""Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key."""
-
-
-def database_url(settings: Settings) -> str:
-    """Where the embedded database is; its folder is made."""
-    folder = Path(settings.data)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise SettingsError(f"the data folder {folder} cannot be made: {error.strerror} (--data)") from error
-    return f"sqlite:///{folder / 'callwright.db'}"
 
 
 async def prepare_accounts(settings: Settings, store: Store) -> str | None:

@@ -1,13 +1,19 @@
 """What each room wants to know, made from the settings."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from callwright.callflow.session import SessionRules
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
 from callwright.egress import Egress
 from callwright.errors import CallwrightError
-from callwright.node.accounts import DEVELOPMENT_SUB_ACCOUNT
-from callwright.settings import ANY, Settings
+from callwright.recordings.push.host_keys import HostKeys
+from callwright.recordings.push.local import LocalPush
+from callwright.recordings.push.parcel import Push
+from callwright.recordings.push.s3 import S3Push
+from callwright.recordings.push.sftp import SftpPush
+from callwright.recordings.shelf import Recordings
+from callwright.settings import ANY, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.settings_speech import ESPEAK
 from callwright.simulator.carrier import Carrier
 from callwright.speech.providers.azure import AzureSynthesizer
@@ -80,6 +86,20 @@ def policies(settings: Settings) -> Callable[[str], RequestPolicy]:
         return known[sub_account_id]
 
     return policy_for
+
+
+def recordings(
+    settings: Settings, store: Store, egress: Egress, clock: Clock, on_owed: Callable[[], None]
+) -> Recordings:
+    """The shelf of recordings, with a way to every kind of place they are pushed to."""
+    folder = Path(settings.data) / "recordings"
+    host_keys = HostKeys(folder / "host-keys")
+    pushes: dict[str, Push] = {
+        "S3": S3Push(egress.put, clock),
+        "SFTP": SftpPush(egress.connect, host_keys),
+        "LOCAL": LocalPush(folder / "local"),
+    }
+    return Recordings(folder / "spool", store, pushes, clock, host_keys=host_keys, on_owed=on_owed)
 
 
 def metrics(board: Switchboard, telephony: Telephony) -> Metrics:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from callwright.audio.prompt import Prompt
 from callwright.callflow.events import Event
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.session import Caller, Session, SessionRules
@@ -52,7 +51,6 @@ class Switchboard:
         *,
         customers: Customers,
         recordings: RecordingShelf,
-        ringback: Prompt,
         rules_for: Callable[[str], SessionRules],
         encode_summary: EncodeSummary,
         clock: Clock,
@@ -68,7 +66,6 @@ class Switchboard:
             records=records,
             customers=customers,
             recordings=recordings,
-            ringback=ringback,
             encode_summary=encode_summary,
             clock=clock,
             on_leg=self._know_leg,

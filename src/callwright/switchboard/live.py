@@ -9,6 +9,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from callwright.audio.prompt import Prompt
@@ -69,8 +70,6 @@ class Rooms:
     records: Records
     customers: Customers
     recordings: RecordingShelf
-    ringback: Prompt
-    "what a leg hears while another phone rings; played until it is stopped"
     encode_summary: EncodeSummary
     clock: Clock
     on_leg: Callable[[str, "LiveSession"], None]
@@ -158,7 +157,7 @@ class LiveSession:
             case Play(leg_id, playback_id, prompt_id, repetition):
                 lines.play(leg_id, playback_id, self._prompts[prompt_id], repetition)
             case RingBack(leg_id, playback_id):
-                lines.play(leg_id, playback_id, self._rooms.ringback, repetition=0)
+                lines.ring_back(leg_id, playback_id)
             case StopPlayback(leg_id, playback_id):
                 lines.stop_playback(leg_id, playback_id)
             case PickUp(leg_id):
@@ -203,7 +202,7 @@ class LiveSession:
             if path is None:
                 self.trace.add(at, "recording.not_begun", reason="no recording-push-config says where to put it")
             else:
-                self._rooms.lines.record(leg_id, recording_id, path)
+                self._rooms.lines.record(leg_id, recording_id, Path(path))
 
     async def _settle(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
         try:

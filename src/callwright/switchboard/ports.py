@@ -1,6 +1,7 @@
 """What the switchboard asks of the rooms below it. The real rooms fit as they are; a simulation hands in its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from callwright.audio.prompt import Prompt
@@ -38,13 +39,16 @@ class Lines(Protocol):
     def pick_up(self, leg_id: str) -> None:
         """Answer a call that came in."""
 
+    def ring_back(self, leg_id: str, playback_id: str) -> None:
+        """Let a leg hear that another phone rings, until `stop_playback`."""
+
     def bridge(self, leg_id: str, other_leg_id: str) -> None:
         """Let two answered legs hear each other until one of them is over."""
 
     def listen(self, leg_id: str, wanted: bool) -> None:
         """Find keys among a leg's sounds, or stop doing so."""
 
-    def record(self, leg_id: str, recording_id: str, path: str) -> None:
+    def record(self, leg_id: str, recording_id: str, path: Path) -> None:
         """Record both directions of a leg into a file until it is over."""
 
 

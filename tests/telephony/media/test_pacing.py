@@ -23,7 +23,7 @@ class Wire:
         self.sent: list[RtpPacket] = []
         self.refuses = False
 
-    def send(self, data: memoryview) -> None:
+    def send(self, data: memoryview | bytes) -> None:
         if self.refuses:
             raise BlockingIOError
         self.sent.append(packet.parse(bytes(data)))
