@@ -308,6 +308,13 @@ def test_the_second_leg_is_bridged_when_it_is_answered() -> None:
     assert call.take(Answered(3.0, B, "PCMA")) == [StopPlayback(A, "1"), Bridge(A, B)]
 
 
+def test_a_bridge_that_nobody_hangs_up_is_ended() -> None:
+    call = bridging(rules=SessionRules(longest_bridge_seconds=100.0))
+    call.take(Answered(3.0, B, "PCMU"))
+    assert call.session.deadline == 103.0
+    assert call.take(Tick(103.0)) == [HangUp(A), HangUp(B)]
+
+
 def test_a_recording_begins_with_the_bridge() -> None:
     call = bridging(recording=True)
     assert call.take(Answered(3.0, "id-3", "PCMA")) == [StopPlayback(A, "1"), Bridge(A, "id-3"), Record(A, B)]

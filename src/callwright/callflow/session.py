@@ -15,7 +15,7 @@ Files are fetched before anybody is dialled, so that a dead URL rings no phone; 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from callwright.callflow.actions.make_call import bridge_call, make_call
+from callwright.callflow.actions.make_call import Patience, bridge_call, make_call
 from callwright.callflow.actions.play import play
 from callwright.callflow.actions.say_and_capture import prompt_texts, say_and_capture
 from callwright.callflow.actions.script import Script, Turn
@@ -72,6 +72,7 @@ class SessionRules:
     """What the platform and the sub-account's owner decided."""
 
     ring_timeout_seconds: float = 60.0
+    longest_bridge_seconds: float = 4 * 3_600.0
     destinations: tuple[str, ...] = ("*",)
     "prefixes that may be called; `*` for any that is not always blocked (numbers.destination_allowed)"
 
@@ -282,10 +283,11 @@ class Session:
         match action:
             case MakeCall(call_recording=wanted):
                 recording_id = self._new_id() if wanted else None
-                leg, limit = self._new_leg(action), self.rules.ring_timeout_seconds
+                leg = self._new_leg(action)
+                patience = Patience(self.rules.ring_timeout_seconds, self.rules.longest_bridge_seconds)
                 if leg is self.legs[0]:
-                    return make_call(leg, limit, recording_id)
-                return bridge_call(self._desk, self.legs[0], leg, limit, recording_id)
+                    return make_call(leg, patience.ring, recording_id)
+                return bridge_call(self._desk, self.legs[0], leg, patience, recording_id)
             case Say(repetition=repetition) | PlayFile(repetition=repetition):
                 return play(self._desk, self.legs[0], prompt_id, repetition)
             case SayAndCapture():

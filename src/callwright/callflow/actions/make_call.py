@@ -6,6 +6,8 @@ two are apart again: the session is over if it was the first leg, and the flow g
 second.
 """
 
+from dataclasses import dataclass
+
 from callwright.callflow.actions.script import DONE, Report, Script, Turn, overdue
 from callwright.callflow.commands import Bridge, Command, Dial, Record, RingBack, StopPlayback
 from callwright.callflow.desk import Desk
@@ -21,18 +23,31 @@ def make_call(leg: Leg, ring_timeout_seconds: float, recording_id: str | None) -
     return answered
 
 
-def bridge_call(desk: Desk, first: Leg, second: Leg, ring_timeout_seconds: float, recording_id: str | None) -> Script:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long things may take, in seconds."""
+
+    ring: float
+    "until a phone that rings is given up"
+    talk: float
+    "until a bridge is hung up: two phones that nobody hangs up must not talk for ever"
+
+
+def bridge_call(desk: Desk, first: Leg, second: Leg, patience: Patience, recording_id: str | None) -> Script:
     """Dial `second` while `first` hears ringback; bridge them; return when `second` is over."""
     ringback = desk.new_playback_id()
-    answered = yield from _reach(second, (RingBack(first.leg_id, ringback),), ring_timeout_seconds)
+    answered = yield from _reach(second, (RingBack(first.leg_id, ringback),), patience.ring)
     if answered.ends_as is not None:
         return answered
     joining: list[Command] = [StopPlayback(first.leg_id, ringback), Bridge(first.leg_id, second.leg_id)]
     if recording_id is not None:
         joining.append(Record(first.leg_id, recording_id))
     yield Turn(tuple(joining), at_once=second.over)
+    until = desk.now + patience.talk
     while not second.over:
-        yield Turn()
+        if desk.now >= until:
+            return Report(ends_as=CallStatus.CANCELED)
+        yield Turn(until=until)
     return DONE
 
 
