@@ -42,8 +42,8 @@ def bridge_call(desk: Desk, first: Leg, second: Leg, patience: Patience, recordi
     joining: list[Command] = [StopPlayback(first.leg_id, ringback), Bridge(first.leg_id, second.leg_id)]
     if recording_id is not None:
         joining.append(Record(first.leg_id, recording_id))
-    yield Turn(tuple(joining), at_once=second.over)
     until = desk.now + patience.talk
+    yield Turn(tuple(joining), until)
     while not second.over:
         if desk.now >= until:
             return Report(ends_as=CallStatus.CANCELED)
