@@ -1,6 +1,7 @@
 """One callwright node: every room, put together from settings. Started by `run`, `serve` and the tests alike."""
 
 import contextlib
+import dataclasses
 import logging
 import os
 import secrets
@@ -14,6 +15,7 @@ import msgspec
 
 from callwright import numbers
 from callwright.api.app import create_app
+from callwright.api.exports import Exporter
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
 from callwright.callflow.session import SessionRules
@@ -32,9 +34,10 @@ from callwright.speech.providers.google import GoogleSynthesizer
 from callwright.speech.providers.piper import PiperSynthesizer
 from callwright.speech.providers.polly import PollySynthesizer
 from callwright.speech.synthesizer import Synthesizer
+from callwright.storage.place import database_url
+from callwright.storage.records import WebhookKind
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
-from callwright.storage.place import database_url
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telemetry.metrics import Metrics
@@ -102,7 +105,7 @@ class Node:
                 prompts,
                 store,
                 rules_for=_rules(settings),
-                encode_summary=_encode_summary,
+                encode_summary=_encoder(store),
                 clock=clock,
                 new_id=_new_uuid,
                 on_owed=deliverer.wake,
@@ -118,15 +121,20 @@ class Node:
             taken_up = await board.recover()
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
+            exporter = Exporter(store, clock)
+            await exporter.start()
+            closers.push_async_callback(exporter.stop)
             app = create_app(
                 Platform(
                     board=board,
                     store=store,
-                    policy_for=_policies(settings),
+                    policy_for=_policies(settings, store),
                     clock=clock,
                     new_uuid=_new_uuid,
                     trouble=_trouble(telephony, store),
                     draining=lambda: board.draining,
+                    wake_deliveries=deliverer.wake,
+                    wake_exports=exporter.wake,
                     metrics=_metrics(board, telephony),
                     metrics_readers=settings.metrics,
                 )
@@ -231,25 +239,39 @@ def _rules(settings: Settings) -> Callable[[str], SessionRules]:
     return rules_for
 
 
-def _policies(settings: Settings) -> Callable[[str], RequestPolicy]:
+def _policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]:
+    """What the settings say, and what the store knows: virtual numbers may be shown, digits need a webhook."""
     known: dict[str, RequestPolicy] = {}
+
+    def settled(sub_account_id: str) -> RequestPolicy:
+        account = settings.sub_account(sub_account_id)
+        return RequestPolicy(
+            caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
+            capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
+            strict_digit_timeout=account.strict_digit_timeout,
+            coerce_numbers=account.coerce_numbers,
+        )
 
     def policy_for(sub_account_id: str) -> RequestPolicy:
         if sub_account_id not in known:
-            account = settings.sub_account(sub_account_id)
-            known[sub_account_id] = RequestPolicy(
-                caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
-                capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
-                strict_digit_timeout=account.strict_digit_timeout,
-                coerce_numbers=account.coerce_numbers,
-            )
-        return known[sub_account_id]
+            known[sub_account_id] = settled(sub_account_id)
+        policy, own = known[sub_account_id], store.reference_ids(sub_account_id).keys()
+        has_webhook = store.has_webhook(sub_account_id, WebhookKind.VCA)
+        if policy.has_call_action_webhook != has_webhook:
+            policy = dataclasses.replace(policy, has_call_action_webhook=has_webhook)
+        if policy.caller_ids is not None and not own <= policy.caller_ids:
+            policy = dataclasses.replace(policy, caller_ids=policy.caller_ids | own)
+        return policy
 
     return policy_for
 
 
-def _encode_summary(summary: SessionSummary) -> bytes:
-    return msgspec.json.encode(session_summary(summary))
+def _encoder(store: Store) -> Callable[[SessionSummary], bytes]:
+    def encode_summary(summary: SessionSummary) -> bytes:
+        numbers_of = store.reference_ids(summary.sub_account_id)
+        return msgspec.json.encode(session_summary(summary, reference_ids=numbers_of))
+
+    return encode_summary
 
 
 def _new_uuid() -> str:
