@@ -142,6 +142,7 @@ async def test_what_is_not_carried_out_yet_is_refused_before_anybody_is_dialled(
     site: "Site", customer: "Customer", call: dict[str, Any], then: list[dict[str, Any]], action: str
 ) -> None:
     taken = site.carrier.calls_taken
+    await customer.http.post("/webhooks", json={"type": "VCA", "url": customer.web.url("/vca")})
     first = {"action": "makeCall", "params": {"source": "+6531350000", "destination": site.phone(), **call}}
     session_id = await customer.send(first, *then)
     summary = await assert_error(customer, session_id, -2003, action)

@@ -12,6 +12,7 @@ import msgspec
 
 from callwright import numbers
 from callwright.api.app import create_app
+from callwright.api.exports import Exporter
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
 from callwright.callflow.summary import SessionSummary
@@ -98,7 +99,11 @@ class Node:
             taken_up = await board.recover()
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
-            http = await serve_http(create_app(_platform(settings, store, board, telephony, clock)), settings.http)
+            exporter = Exporter(store, clock)
+            await exporter.start()
+            closers.push_async_callback(exporter.stop)
+            platform = _platform(settings, store, board, telephony, deliverer, exporter, clock)
+            http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
 
@@ -154,7 +159,7 @@ def _board(  # one switchboard, with all that it sits between
         telephony,
         prompts,
         store,
-        customers=Customers(store, egress.post, wiring.policies(settings), clock, _new_uuid, deliverer.wake),
+        customers=Customers(store, egress.post, wiring.policies(settings, store), clock, _new_uuid, deliverer.wake),
         recordings=recordings,
         rules_for=wiring.rules(settings),
         encode_summary=encode_summary,
@@ -165,15 +170,25 @@ def _board(  # one switchboard, with all that it sits between
     )
 
 
-def _platform(settings: Settings, store: Store, board: Switchboard, telephony: Telephony, clock: Clock) -> Platform:
+def _platform(  # what the API is given
+    settings: Settings,
+    store: Store,
+    board: Switchboard,
+    telephony: Telephony,
+    deliverer: Deliverer,
+    exporter: Exporter,
+    clock: Clock,
+) -> Platform:
     return Platform(
         board=board,
         store=store,
-        policy_for=wiring.policies(settings),
+        policy_for=wiring.policies(settings, store),
         clock=clock,
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
+        wake_deliveries=deliverer.wake,
+        wake_exports=exporter.wake,
         metrics=wiring.metrics(board, telephony),
         metrics_readers=settings.metrics,
     )

@@ -1,5 +1,6 @@
 """What each room wants to know, made from the settings."""
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from callwright.speech.providers.google import GoogleSynthesizer
 from callwright.speech.providers.piper import PiperSynthesizer
 from callwright.speech.providers.polly import PollySynthesizer
 from callwright.speech.synthesizer import Synthesizer
+from callwright.storage.records import WebhookKind
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.telemetry.clock import Clock
@@ -66,24 +68,37 @@ def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Syn
 
 def rules(settings: Settings) -> Callable[[str], SessionRules]:
     def rules_for(sub_account_id: str) -> SessionRules:
-        return SessionRules(settings.ring_timeout_seconds, settings.sub_account(sub_account_id).destinations)
+        return SessionRules(
+            ring_timeout_seconds=settings.ring_timeout_seconds,
+            destinations=settings.sub_account(sub_account_id).destinations,
+        )
 
     return rules_for
 
 
-def policies(settings: Settings) -> Callable[[str], RequestPolicy]:
+def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]:
+    """What the settings say, and what the store knows: virtual numbers may be shown, digits need a webhook."""
     known: dict[str, RequestPolicy] = {}
+
+    def settled(sub_account_id: str) -> RequestPolicy:
+        account = settings.sub_account(sub_account_id)
+        return RequestPolicy(
+            caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
+            capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
+            strict_digit_timeout=account.strict_digit_timeout,
+            coerce_numbers=account.coerce_numbers,
+        )
 
     def policy_for(sub_account_id: str) -> RequestPolicy:
         if sub_account_id not in known:
-            account = settings.sub_account(sub_account_id)
-            known[sub_account_id] = RequestPolicy(
-                caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
-                capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
-                strict_digit_timeout=account.strict_digit_timeout,
-                coerce_numbers=account.coerce_numbers,
-            )
-        return known[sub_account_id]
+            known[sub_account_id] = settled(sub_account_id)
+        policy, own = known[sub_account_id], store.reference_ids(sub_account_id).keys()
+        has_webhook = store.has_webhook(sub_account_id, WebhookKind.VCA)
+        if policy.has_call_action_webhook != has_webhook:
+            policy = dataclasses.replace(policy, has_call_action_webhook=has_webhook)
+        if policy.caller_ids is not None and not own <= policy.caller_ids:
+            policy = dataclasses.replace(policy, caller_ids=policy.caller_ids | own)
+        return policy
 
     return policy_for
 

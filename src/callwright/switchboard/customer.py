@@ -6,8 +6,8 @@ effort: they go to the outbox when a VCS webhook is registered, and are delivere
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -69,9 +69,6 @@ class CustomerRecords(Protocol):
     async def find_number(self, msisdn: str) -> VirtualNumber | None:
         """A virtual number and whose it is."""
 
-    async def list_numbers(self, sub_account_id: str) -> Sequence[VirtualNumber]:
-        """All of a sub-account."""
-
     async def enqueue_event(
         self, sub_account_id: str, session_id: str, kind: WebhookKind, event_id: str, body: bytes
     ) -> bool:
@@ -85,6 +82,7 @@ class Customers:
     records: CustomerRecords
     post: Post
     policy_for: Callable[[str], RequestPolicy]
+    "how replies are read; the sub-account's virtual numbers are among its caller ids"
     clock: Clock
     new_id: Callable[[], str]
     on_owed: Callable[[], None]
@@ -99,7 +97,6 @@ class Customers:
                 return None
             status = CallEventStatus.CALL_RECEIVED if question.received else CallEventStatus.ACTION_COMPLETED
             event = await self._event(trace.session_id, sub_account_id, leg, status, question.duration_seconds)
-            policy = await self._reply_policy(sub_account_id)
         except StorageError as error:
             raise AskingError(ErrorCode.INTERNAL, f"the database did not answer: {error}") from error
         body = msgspec.json.encode(
@@ -112,7 +109,9 @@ class Customers:
         )
         reply = await self._answer(webhook, body, trace)
         try:
-            return parse_reply(reply, policy, self.clock(), question.call_flow_request_id).callflow
+            return parse_reply(
+                reply, self.policy_for(sub_account_id), self.clock(), question.call_flow_request_id
+            ).callflow
         except ContractError as error:
             code = ErrorCode.CALLFLOW_INVALID
             if error.status_code == SOURCE_NOT_ALLOWED:
@@ -158,14 +157,6 @@ class Customers:
             duration_seconds=duration_seconds,
             sip_code=sip_code,
         )
-
-    async def _reply_policy(self, sub_account_id: str) -> RequestPolicy:
-        """Replies may show the sub-account's virtual numbers too (contract §2.2)."""
-        policy = self.policy_for(sub_account_id)
-        if policy.caller_ids is None:
-            return policy
-        numbers = {number.msisdn for number in await self.records.list_numbers(sub_account_id)}
-        return replace(policy, caller_ids=policy.caller_ids | numbers)
 
     async def _answer(self, webhook: Webhook, body: bytes, trace: Trace) -> bytes:
         headers = {"Content-Type": "application/json"}
