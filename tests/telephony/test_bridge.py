@@ -1,7 +1,9 @@
 """Two phones that hear each other through us: what each says is found again at the other's ear and in the recording."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,8 +15,15 @@ import pytest_asyncio
 from numpy.typing import NDArray
 
 from callwright.audio import levels, tones, wav
-from callwright.callflow.events import Answered, DigitPressed, HungUp, PlaybackFinished, PlaybackStarted
-from callwright.callflow.outcome import HungUpBy
+from callwright.callflow.events import (
+    Answered,
+    DigitPressed,
+    HungUp,
+    NotAnswered,
+    PlaybackFinished,
+    PlaybackStarted,
+)
+from callwright.callflow.outcome import CallStatus, HungUpBy
 from callwright.simulator.behaviour import Behaviour, Press
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.simulator.loopback import LoopbackLine, prompt_of, unused_ports
@@ -120,10 +129,10 @@ async def test_each_side_hears_the_other_from_the_first_frame_on(
     at_callee, at_caller = await exchange.heard(name), await exchange.heard(placed.call_id)
     # Not one frame of the callee's was lost: not before the bridge, not while the codes were translated.
     assert frames_of(sound_of(at_caller), CALLEE_HZ) >= at_callee.packets_sent - 1
-    assert at_callee.packets_sent > 40
+    assert at_callee.packets_sent > 25
     assert frames_of(sound_of(at_caller), 425.0) > 5
     assert frames_of(sound_of(at_caller), CALLER_HZ) == 0
-    assert frames_of(sound_of(at_callee), CALLER_HZ) > 40
+    assert frames_of(sound_of(at_callee), CALLER_HZ) > 25
     assert frames_of(sound_of(at_callee), CALLEE_HZ) == 0
     for leg in (first, second):
         [report] = line.entries(leg, "rtp.report")
@@ -136,8 +145,8 @@ async def test_each_side_hears_the_other_from_the_first_frame_on(
     data = path.read_bytes()[44:]
     both = np.frombuffer(data, dtype="<i2").reshape(-1, 2)
     assert done.duration_seconds == len(both) / 8_000
-    assert frames_of(both[:, 0], CALLER_HZ) > 45
-    assert frames_of(both[:, 1], CALLEE_HZ) > 45
+    assert frames_of(both[:, 0], CALLER_HZ) > 25
+    assert frames_of(both[:, 1], CALLEE_HZ) > 25
     assert frames_of(both[:, 1], CALLER_HZ) == 0
 
 
@@ -271,3 +280,51 @@ async def test_a_recording_can_be_stopped_before_the_call_is_over(exchange: Exch
     await exchange.hang_up(leg)
     line.telephony.stop_recording(leg)
     assert line.recordings.empty()
+
+
+async def test_a_killed_media_process_ends_calls_and_recordings(tmp_path: Path) -> None:
+    clock = platform_clock()
+    carrier = Carrier("127.0.0.1", 0, clock)
+    async with AsyncExitStack() as cleanup:
+        await carrier.start()
+        cleanup.push_async_callback(carrier.stop)
+        trunk = Trunk("loop", *carrier.address)
+        line = LoopbackLine(TelephonySettings("127.0.0.1", 0, unused_ports(4), (trunk,)), clock)
+        await line.telephony.start()
+        cleanup.push_async_callback(line.telephony.stop)
+        legs = []
+        for _ in range(2):
+            carrier.call(line.telephony.address, "+6590001111", "+6531350000", Behaviour())
+            legs.append((await line.take()).leg_id)
+        up, ringing = legs
+        line.telephony.pick_up(up)
+        await line.until(up, Answered)
+        line.telephony.record(up, "r", tmp_path / "r.wav")
+        pid = line.telephony._media.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        done = await line.recordings.get()
+        assert (done.recording_id, done.leg_id) == ("r", up)
+        assert "SIGKILL" in done.failure
+        assert (await line.until(up, HungUp)).by is HungUpBy.NETWORK
+        end = await line.until(ringing, NotAnswered)
+        assert end.status in (CallStatus.FAILED, CallStatus.ERROR)  # it had its ports already, or asked for them
+
+
+async def test_stopping_waits_for_recordings(tmp_path: Path) -> None:
+    clock = platform_clock()
+    carrier = Carrier("127.0.0.1", 0, clock)
+    async with AsyncExitStack() as cleanup:
+        await carrier.start()
+        cleanup.push_async_callback(carrier.stop)
+        line = LoopbackLine(
+            TelephonySettings("127.0.0.1", 0, unused_ports(4), (Trunk("loop", *carrier.address),)), clock
+        )
+        await line.telephony.start()
+        leg = line.dial("+6512340200")
+        await line.until(leg, Answered)
+        line.telephony.record(leg, "r", tmp_path / "r.wav")
+        await asyncio.sleep(0.1)
+        await line.telephony.stop()
+        assert (await line.recordings.get()).failure == ""
+        assert wav.parse((tmp_path / "r.wav").read_bytes()).duration_seconds > 0.05
