@@ -21,6 +21,7 @@ from callwright.contract.policy import RequestPolicy
 from callwright.contract.request import parse_callflow
 from callwright.egress.client import Egress
 from callwright.node import Node
+from callwright.recordings.shelf import Recordings
 from callwright.settings import SubAccount, Trunk, load, reference
 from callwright.simulator.behaviour import SCRIPTED
 from callwright.speech.prompts import Prompts
@@ -31,6 +32,7 @@ from callwright.webhooks.delivery import Deliverer
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+ROOMS = (Telephony, MediaPlane, Prompts, Egress, Deliverer, Recordings, Switchboard, Node)
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
@@ -82,7 +84,7 @@ def test_every_route_is_on_the_api_page() -> None:
 
 
 def test_every_door_of_the_architecture_page_is_there() -> None:
-    doors = {kind.__name__: kind for kind in (Telephony, MediaPlane, Prompts, Egress, Deliverer, Switchboard, Node)}
+    doors = {kind.__name__: kind for kind in ROOMS}
     drawn = [text for text in fences(ROOT / "docs/architecture.md", "python") if text.startswith("class ")]
     assert {text.split()[1].rstrip(":") for text in drawn} == set(doors)
     for text in drawn:

@@ -3,7 +3,7 @@
 import pytest
 
 from callwright.contract.recordings import RecordingPushConfig
-from callwright.recordings.places import place, s3_object
+from callwright.recordings.places import S3Object, place, s3_object
 
 SESSION, RECORDING = "d3e5bf9a-0000-4000-8000-000000000001", "0b9c7a52-0000-4000-8000-000000000002"
 START = 1_800_000_000.25
@@ -44,8 +44,35 @@ def test_a_wav_is_called_so() -> None:
     assert place(config("LOCAL", "a"), SESSION, RECORDING, START, "wav").path.endswith("Z.wav")
 
 
-def test_objects_are_put_path_style_and_signed_for_their_region() -> None:
-    aws = s3_object(config("S3", "calls", "eu-west-1", 443), "calls/ü b:c.mp3")
-    assert (aws.url, aws.region) == ("https://s3.eu-west-1.amazonaws.com/calls/%C3%BC%20b%3Ac.mp3", "eu-west-1")
-    other = s3_object(config("S3", "calls", "s3.example.com", 9000), "calls/c.mp3")
-    assert (other.url, other.region) == ("https://s3.example.com:9000/calls/c.mp3", "us-east-1")
+@pytest.mark.parametrize(
+    ("host", "port", "wanted"),
+    [
+        (
+            "eu-west-1",
+            443,
+            S3Object(
+                "https://s3.eu-west-1.amazonaws.com/calls/%C3%BC%20b%3Ac.mp3",
+                "s3.eu-west-1.amazonaws.com",
+                "/calls/ü b:c.mp3",
+                "eu-west-1",
+            ),
+        ),
+        (
+            "S3.example.com",
+            9000,
+            S3Object(
+                "https://s3.example.com:9000/calls/%C3%BC%20b%3Ac.mp3",
+                "s3.example.com:9000",
+                "/calls/ü b:c.mp3",
+                "us-east-1",
+            ),
+        ),
+        (
+            "http://192.0.2.7:80",
+            443,
+            S3Object("http://192.0.2.7:80/calls/%C3%BC%20b%3Ac.mp3", "192.0.2.7", "/calls/ü b:c.mp3", "us-east-1"),
+        ),
+    ],
+)
+def test_objects_are_put_path_style_and_signed_for_their_region(host: str, port: int, wanted: S3Object) -> None:
+    assert s3_object(config("S3", "calls", host, port), "calls/ü b:c.mp3") == wanted

@@ -14,6 +14,7 @@ import pytest
 
 from callwright.audio.compare import find_tones
 from callwright.errors import PushFailed, StorageError, StorageUnavailable
+from callwright.recordings import ports
 from callwright.recordings.ports import Records
 from callwright.recordings.push.host_keys import HostKeys
 from callwright.recordings.push.local import LocalPush
@@ -23,6 +24,7 @@ from callwright.retries import WAITS
 from callwright.speech.decode import decode
 from callwright.storage.records import DeliveryState, PushConfig, RecordingState, StoredRecording, WebhookKind
 from callwright.storage.store import Store
+from callwright.telephony import line as telephony
 
 START = 1_800_000_000.0
 ACCOUNT = "riders_hq"
@@ -46,7 +48,7 @@ class Clock(Protocol):
 class Done:
     recording_id: str
     duration_seconds: float = 2.0
-    failure: str | None = None
+    failure: str = ""
 
 
 @dataclass
@@ -158,9 +160,9 @@ class World:
         self.owed += 1
 
 
-def as_records(store: Store) -> Records:
-    """The real store fits the port; mypy is the test."""
-    return store
+def ports_fit(store: Store, done: telephony.RecordingDone) -> tuple[Records, ports.RecordingDone]:
+    """The real rooms fit the ports; mypy is the test."""
+    return store, done
 
 
 async def settled(look: Callable[[], bool]) -> None:

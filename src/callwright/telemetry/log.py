@@ -33,7 +33,7 @@ _KEY = re.compile(r"\b(cw_|whsec_)[A-Za-z0-9_\-+/=]+|(?i:(\bBearer )[A-Za-z0-9\-
 # word (a UUID, a file name, a decimal fraction).
 _NUMBER = re.compile(r"\+[0-9]{7,}|(?<![\w.\-])[0-9]{8,}(?![\w\-]|\.[0-9])")
 # Libraries that tell at INFO what only their own developers want to know.
-_QUIETER: Final = ("uvicorn", "sqlalchemy", "alembic", "httpx", "httpcore", "asyncio")
+_QUIETER: Final = ("uvicorn", "sqlalchemy", "alembic", "httpx", "httpcore", "asyncio", "asyncssh")
 
 
 # --- cleaning --------------------------------------------------------------------------------------------------------
