@@ -224,9 +224,20 @@ async def test_a_wav_is_made_for_who_wants_one(world: World) -> None:
     assert file.read_bytes() == world.make()
 
 
-async def test_without_a_push_config_nothing_leaves_and_nothing_is_lost(world: World) -> None:
+async def test_without_a_push_config_there_is_no_recording(world: World) -> None:
     shelf = await world.shelf()
-    session_id, _ = await world.record(shelf)
+    await world.accept(SESSION.format(1), ACCOUNT)
+    assert await shelf.begin(RECORDING.format(1), SESSION.format(1), ACCOUNT, "leg-1", START) is None
+    assert await world.store.recordings_of(SESSION.format(1)) == ()
+
+
+async def test_a_push_config_that_is_taken_away_leaves_nothing_lost(world: World) -> None:
+    shelf = await world.shelf()
+    await world.configure()
+    session_id, recording_id, path = await world.begin(shelf)
+    path.write_bytes(world.make())
+    await world.store.delete_push_config(ACCOUNT)
+    shelf.done(Done(recording_id))
     recording = await world.eventually(session_id, lambda stored: stored.attempts == 1)
     assert recording.state is RecordingState.PROCESSING
     assert recording.last_error == "There is no push config for recordings."
@@ -335,6 +346,7 @@ async def test_a_recording_that_a_crash_cut_off_is_finished_from_the_disk(world:
 
 @pytest.mark.parametrize("content", [None, b"", b"RIFF" + bytes(40)], ids=["no file", "empty", "only a header"])
 async def test_a_crash_before_the_first_sound_is_reported(world: World, content: bytes | None) -> None:
+    await world.configure()
     first = await world.shelf()
     session_id, _, path = await world.begin(first)
     if content is not None:
@@ -373,6 +385,7 @@ async def test_sound_that_cannot_be_read_is_reported_and_kept(world: World) -> N
 
 
 async def test_with_a_full_disk_no_recording_is_begun_and_it_is_said(world: World) -> None:
+    await world.configure()
     shelf = await world.shelf(least_free_bytes=2**60)
     with pytest.raises(StorageError, match="nearly full"):
         await world.begin(shelf)
@@ -434,10 +447,13 @@ async def test_a_protocol_that_nobody_speaks_here_is_a_reason_to_wait(world: Wor
 
 
 class AwayStore:
-    """The store, away for the first writes of each kind."""
+    """The store, away for some calls of each kind once it is told to be."""
 
-    def __init__(self, store: Store, times: int) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
+        self._left: dict[str, int] = {}
+
+    def go_away(self, times: int) -> None:
         self._left = dict.fromkeys(("recording_ready", "find_push_config", "finish_recording"), times)
 
     def __getattr__(self, name: str) -> Any:
@@ -455,10 +471,13 @@ class AwayStore:
 async def test_a_database_that_is_away_is_waited_for(world: World, clock: Clock) -> None:
     real = world.store
     await world.configure()
-    world.store = AwayStore(real, 2)
+    world.store = away = AwayStore(real)
     shelf = await world.shelf()
     world.store = real
-    session_id, _ = await world.record(shelf)
+    session_id, recording_id, path = await world.begin(shelf)
+    path.write_bytes(world.make())
+    away.go_away(2)
+    shelf.done(Done(recording_id))
 
     async def tick() -> None:
         while True:

@@ -398,6 +398,10 @@ async def test_a_pressed_key_is_told_and_the_answer_is_run(store: Store) -> None
     assert asked["payload"]["eventData"] == {"dtmf": "7"}
     assert bench.server.headers[0]["Authorization"] == "Basic abc"
     assert (summary.status, summary.last_action) == (CallStatus.COMPLETED, "HANGUP")
+    trace = await store.find_trace(summary.session_id)
+    assert trace is not None
+    [told] = [entry for entry in trace.entries if entry.kind == "event.NextFlow"]
+    assert told.fields["callflow"] == "HANGUP"
 
 
 @pytest.mark.parametrize("nothing", [b"{}", b'{"callflow":[]}', b'{"status":"ignored"}'])

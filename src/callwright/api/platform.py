@@ -26,6 +26,10 @@ class Board(Protocol):
         """Ask for the end of a live session; False when it is not live."""
 
 
+async def _nobody(_: str) -> None:
+    """Nobody waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """All that the routes need; one per process."""
@@ -45,6 +49,8 @@ class Platform:
     "told when events that were held may go on"
     wake_exports: Callable[[], None] = lambda: None
     "told when an export job was queued"
+    wake_recordings: Callable[[str], Awaitable[None]] = _nobody
+    "told the sub-account whose recordings have a new place to go"
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     "for one-time codes; from a source that nobody can guess"
     metrics: Metrics = field(default_factory=Metrics)

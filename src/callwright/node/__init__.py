@@ -102,7 +102,7 @@ class Node:
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)
-            platform = _platform(settings, store, board, telephony, deliverer, exporter, clock)
+            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, clock)
             http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
@@ -177,6 +177,7 @@ def _platform(  # what the API is given
     telephony: Telephony,
     deliverer: Deliverer,
     exporter: Exporter,
+    recordings: Recordings,
     clock: Clock,
 ) -> Platform:
     return Platform(
@@ -189,6 +190,7 @@ def _platform(  # what the API is given
         draining=lambda: board.draining,
         wake_deliveries=deliverer.wake,
         wake_exports=exporter.wake,
+        wake_recordings=recordings.wake,
         metrics=wiring.metrics(board, telephony),
         metrics_readers=settings.metrics,
     )

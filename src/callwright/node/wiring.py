@@ -107,14 +107,16 @@ def recordings(
     settings: Settings, store: Store, egress: Egress, clock: Clock, on_owed: Callable[[], None]
 ) -> Recordings:
     """The shelf of recordings, with a way to every kind of place they are pushed to."""
-    folder = Path(settings.data) / "recordings"
-    host_keys = HostKeys(folder / "host-keys")
+    data = Path(settings.data)
+    root = settings.recordings_folder
+    known_hosts = settings.sftp_known_hosts
+    host_keys = HostKeys(data / "host-keys", Path(known_hosts) if known_hosts else None)
     pushes: dict[str, Push] = {
         "S3": S3Push(egress.put, clock),
         "SFTP": SftpPush(egress.connect, host_keys),
-        "LOCAL": LocalPush(folder / "local"),
+        "LOCAL": LocalPush(Path(root) if root else None),
     }
-    return Recordings(folder / "spool", store, pushes, clock, host_keys=host_keys, on_owed=on_owed)
+    return Recordings(data / "recordings", store, pushes, clock, host_keys=host_keys, on_owed=on_owed)
 
 
 def metrics(board: Switchboard, telephony: Telephony) -> Metrics:

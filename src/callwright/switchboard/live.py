@@ -44,6 +44,7 @@ from callwright.callflow.events import (
 )
 from callwright.callflow.leg import Leg
 from callwright.callflow.outcome import CallStatus
+from callwright.callflow.plan import ACTION_NAMES, Callflow
 from callwright.callflow.session import Session
 from callwright.callflow.summary import SessionSummary
 from callwright.errors import CallwrightError, ErrorCode, PromptError, StorageError, StorageUnavailable, TelephonyError
@@ -284,6 +285,8 @@ def _flatten(record: object, prefix: str) -> Iterator[tuple[str, FieldValue]]:
             continue
         if isinstance(value, Enum):
             yield prefix + field.name, value.value
+        elif isinstance(value, Callflow):
+            yield prefix + field.name, " ".join(ACTION_NAMES[type(action)] for action in value.actions)
         elif dataclasses.is_dataclass(value):
             yield from _flatten(value, f"{field.name}_")
         else:

@@ -33,6 +33,7 @@ async def put_push_config(exchange: Exchange) -> ASGIApp:
     wanted = parse_push_config(await exchange.body())
     stored = PushConfig(wanted.protocol, wanted.host, wanted.port, wanted.username, wanted.password, wanted.path)
     await exchange.platform.store.put_push_config(exchange.sub_account_id, stored)
+    await exchange.platform.wake_recordings(exchange.sub_account_id)
     return json_reply(200, push_config(exchange.sub_account_id, wanted, deleted=False))
 
 
