@@ -236,6 +236,11 @@ class Story:
         return fields
 
     @property
+    def skipped_ms(self) -> int:
+        """How much of the messages was never sent, because this machine was too busy to send it in time."""
+        return sum(20 * int(report["late_frames"]) for report in self.all("rtp.report"))
+
+    @property
     def ladder(self) -> list[str]:
         """The SIP messages: `→ INVITE`, `← 180 INVITE`."""
         steps = []

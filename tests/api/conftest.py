@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest_asyncio
 
-from callwright.api.app import create_app
+from callwright.api.app import create_app, openapi_document
 from callwright.api.platform import Platform
 from callwright.api.server import BoundedProtocol, serve_http
 from callwright.callflow.outcome import CallStatus
@@ -154,6 +156,24 @@ class Installation:
             await writer.wait_closed()
 
 
+DESCRIBED: list[tuple[re.Pattern[str], dict[str, Any]]] = [
+    (re.compile("(?:" + re.sub(r"\{\w+\}", "[^/]+", path).replace(".", r"\.") + ")"), operations)
+    for path, operations in cast("dict[str, Any]", openapi_document()["paths"]).items()
+]
+
+
+async def check_answer_is_described(answer: httpx.Response) -> None:
+    """Every answer of every test is one that the OpenAPI document has, with the media type that it has."""
+    path, method = answer.request.url.path, answer.request.method.lower()
+    for pattern, operations in DESCRIBED:
+        if pattern.fullmatch(path) and method in operations:
+            described = operations[method]["responses"]
+            assert str(answer.status_code) in described, f"{method} {path} answers {answer.status_code}: not described"
+            media_types = described[str(answer.status_code)].get("content", {"": None})
+            assert answer.headers.get("content-type", "").partition(";")[0] in media_types or answer.status_code == 204
+            return
+
+
 class HastyProtocol(BoundedProtocol):
     """The server's protocol for tests that wait for its patience to end."""
 
@@ -190,7 +210,9 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         body_seconds=0.3,
     )
     server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
-    async with httpx.AsyncClient(base_url=f"http://{server.address}", trust_env=False) as client:
+    hooks = {"response": [check_answer_is_described]}
+    base_url = f"http://{server.address}"
+    async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
         installation = Installation(client, server.address, store, board, key, other_key, read_only_key, revoked_key)
         installation.moment = moment
         yield installation

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PUBLIC = {"healthz", "readyz", "metrics", "download_export"}
+PUBLIC = {"healthz", "readyz", "metrics", "openapi", "download_export"}
 READERS = {
     "list_webhooks",
     "list_speech_profiles",

@@ -129,7 +129,6 @@ async def test_a_message_is_played_to_a_callee_that_answers(
     await callee.assert_content()
     assert (summary["sessionStatus"], summary["lastAction"]) == ("COMPLETED", "HANGUP")
     quality = summary["details"]["callA"]["callQuality"]
-    assert quality["mos"] > 4.0
     assert quality["packetLossRate"] == 0
     story = await trunk_customer.story(session_id)
     assert story.ladder == ladder

@@ -52,9 +52,9 @@ async def test_a_wav_file_is_heard_twice(site: "Site", customer: "Customer", pag
     once = melody(8_000)
     match = likeness(heard, np.concatenate([once, once]))
     assert match.correlation > 0.95
-    assert match.missing_ms == 0
-    form = (await customer.story(session_id)).only("speech.file")
-    assert "44100 Hz" in form["form"]
+    story = await customer.story(session_id)
+    assert match.missing_ms <= story.skipped_ms
+    assert "44100 Hz" in story.only("speech.file")["form"]
 
 
 async def test_an_mp3_file_is_heard_in_the_right_order(site: "Site", customer: "Customer", page: "type[Page]") -> None:

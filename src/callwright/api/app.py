@@ -4,6 +4,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from callwright.api.described.document import document
 from callwright.api.errors import (
     Edge,
     Endpoint,
@@ -25,6 +26,7 @@ from callwright.api.routes import (
     health,
     metrics,
     numbers,
+    openapi,
     recordings,
     sessions,
     speech_profiles,
@@ -69,9 +71,15 @@ ROUTES: tuple[tuple[str, str, str, Endpoint, ErrorForm], ...] = (
     ("follow_session", "GET", f"{_OWN}/sessions/{{session_id}}/events", events.follow_session, problem_form),
     ("healthz", "GET", "/healthz", health.healthz, plain_form),
     ("readyz", "GET", "/readyz", health.readyz, plain_form),
+    ("openapi", "GET", "/openapi.json", openapi.show_openapi, plain_form),
     ("metrics", "GET", "/metrics", metrics.metrics, plain_form),
 )
 """Name (also in metrics), method, path, endpoint, form of its errors."""
+
+
+def openapi_document() -> dict[str, object]:
+    """The OpenAPI document of all routes."""
+    return document((name, method, path) for name, method, path, _, _ in ROUTES)
 
 
 def create_app(platform: Platform) -> Starlette:
@@ -87,5 +95,6 @@ def create_app(platform: Platform) -> Starlette:
         route.methods = {method}  # Starlette adds HEAD to GET, and an event stream without events never ends
         routes.append(route)
     app = Starlette(routes=routes, exception_handlers={HTTPException: no_such_route})
+    app.state.openapi = openapi_document()
     app.router.redirect_slashes = False  # a redirect would turn a POST into a surprise
     return app

@@ -16,11 +16,12 @@ from collections.abc import Awaitable, Callable
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callwright.api.exchange import JSON, PROBLEM_JSON, ClientGone, Exchange, Reply, json_reply
 from callwright.api.platform import Platform
-from callwright.contract.answers import RESOURCE_MESSAGES, SERVER_ERROR, not_created, resource_refused, webhook_refused
+from callwright.contract.answers import SERVER_ERROR, not_created, resource_refused, webhook_refused
 from callwright.contract.json_text import serialize
 from callwright.contract.platform_errors import platform_refused
 from callwright.contract.problems import problem_of
@@ -128,8 +129,12 @@ class Edge:
         return ContractError(500, 500, SERVER_ERROR)
 
 
-async def no_such_route(_: Request, error: Exception) -> Response:
-    """404 and 405 for what no route takes."""
-    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-    body = resource_refused(status, "Method not allowed" if status == 405 else RESOURCE_MESSAGES[404])
-    return Response(serialize(body), status, headers, JSON.decode())
+async def no_such_route(request: Request, error: Exception) -> Response:
+    """404 and 405 for what no route takes; the latter names what the path's routes take (RFC 9110 §15.5.6)."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    if status != 405:
+        return Response(serialize(resource_refused(404)), 404, None, JSON.decode())
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    allowed = sorted(method for route in routes for method in route.methods)
+    body = resource_refused(405, "Method not allowed")
+    return Response(serialize(body), 405, {"allow": ", ".join(allowed)}, JSON.decode())

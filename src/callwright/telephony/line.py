@@ -12,7 +12,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from callwright.audio.prompt import Prompt
 from callwright.callflow import events
@@ -33,7 +32,7 @@ from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.outgoing import Outgoing
-from callwright.telephony.ringback import ringback_prompt
+from callwright.telephony.ringback import Ringback
 from callwright.telephony.signalling import Gate, Signalling, bind_sip, sip_token
 from callwright.telephony.trunk import Resolver, Trunk, choose_trunk, ip_literal
 
@@ -138,14 +137,13 @@ class Telephony:
         "path → recording and leg"
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
-        self._tones: TemporaryDirectory[str] | None = None
         self._trunks = {trunk.name: trunk for trunk in settings.trunks}
         self._exchange = Exchange(clock, post)
         self._stopping = False
         self._sources = frozenset(source for trunk in settings.trunks for source in trunk.sources)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
         self._media: MediaPlane
-        self._ringback: Prompt
+        self._ringback: Ringback
         self._resolver: Resolver
         self._outgoing: Outgoing
         self._incoming: Incoming
@@ -181,14 +179,11 @@ class Telephony:
                 settings.log_level,
                 settings.log_format,
             )
-            self._tones = TemporaryDirectory(prefix="callwright-tones-")
-            self._ringback = ringback_prompt(Path(self._tones.name))
             await self._media.start()
         except BaseException:
             udp.close()
-            if self._tones is not None:
-                self._tones.cleanup()
             raise
+        self._ringback = Ringback()
         self._resolver = Resolver(udp.family, self._clock)
         gate = Gate(self._admits)
         profile = AgentProfile(
@@ -232,8 +227,7 @@ class Telephony:
                 await self._all_recorded.wait()
         await self._media.stop()
         self._lose_recordings("telephony stopped before it was on disk")
-        if self._tones is not None:
-            self._tones.cleanup()
+        self._ringback.close()
 
     def route(self, destination: str) -> Route:
         """Choose who takes a call to `destination`; TelephonyError when nobody does."""
@@ -286,7 +280,7 @@ class Telephony:
 
     def ring_back(self, leg_id: str, playback_id: str) -> None:
         """Let a leg hear that another phone rings, until `stop_playback`."""
-        self.play(leg_id, playback_id, self._ringback, 0)
+        self.play(leg_id, playback_id, self._ringback.prompt, 0)
 
     def bridge(self, leg_id: str, other_leg_id: str) -> None:
         """Let two legs that are up hear each other until either is over; else its end is on its way already."""
