@@ -78,26 +78,26 @@ def rules(settings: Settings) -> Callable[[str], SessionRules]:
 
 def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]:
     """What the settings say, and what the store knows: virtual numbers may be shown, digits need a webhook."""
-    known: dict[str, RequestPolicy] = {}
+    known: dict[tuple[str, bool], RequestPolicy] = {}
 
-    def settled(sub_account_id: str) -> RequestPolicy:
+    def settled(sub_account_id: str, *, has_webhook: bool) -> RequestPolicy:
         account = settings.sub_account(sub_account_id)
         return RequestPolicy(
             caller_ids=None if ANY in account.caller_ids else frozenset(account.caller_ids),
             capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
             strict_digit_timeout=account.strict_digit_timeout,
             coerce_numbers=account.coerce_numbers,
+            has_call_action_webhook=has_webhook,
         )
 
     def policy_for(sub_account_id: str) -> RequestPolicy:
-        if sub_account_id not in known:
-            known[sub_account_id] = settled(sub_account_id)
-        policy, own = known[sub_account_id], store.reference_ids(sub_account_id).keys()
         has_webhook = store.has_webhook(sub_account_id, WebhookKind.VCA)
-        if policy.has_call_action_webhook != has_webhook:
-            policy = dataclasses.replace(policy, has_call_action_webhook=has_webhook)
+        policy = known.get((sub_account_id, has_webhook))
+        if policy is None:
+            policy = known[sub_account_id, has_webhook] = settled(sub_account_id, has_webhook=has_webhook)
+        own = store.reference_ids(sub_account_id).keys()
         if policy.caller_ids is not None and not own <= policy.caller_ids:
-            policy = dataclasses.replace(policy, caller_ids=policy.caller_ids | own)
+            return dataclasses.replace(policy, caller_ids=policy.caller_ids | own)
         return policy
 
     return policy_for
