@@ -16,7 +16,8 @@ from callwright.audio.compare import likeness
 from callwright.audio.levels import rms_dbfs
 
 if TYPE_CHECKING:
-    from tests.conftest import OpenSite, Shell
+    from tests.conftest import OpenSite
+    from tests.programs import Shell
 
 pytestmark = pytest.mark.real
 

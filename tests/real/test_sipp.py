@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Program, Shell, TrunkSite
+    from tests.conftest import TrunkSite
+    from tests.customers import Customer
+    from tests.programs import Program, Shell
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.real]
 

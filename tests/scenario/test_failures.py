@@ -12,7 +12,8 @@ from callwright.audio import tones, wav
 from callwright.simulator.behaviour import Behaviour
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Page, Site, TrunkSite
+    from tests.conftest import Site, TrunkSite
+    from tests.customers import Customer, Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

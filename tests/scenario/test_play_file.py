@@ -12,7 +12,9 @@ from callwright.audio import tones, wav
 from callwright.audio.compare import find_tones, likeness
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Page, Shell, Site
+    from tests.conftest import Site
+    from tests.customers import Customer, Page
+    from tests.programs import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -11,7 +11,9 @@ from callwright.audio.compare import likeness
 from callwright.simulator.behaviour import Behaviour
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Shell, Site
+    from tests.conftest import Site
+    from tests.customers import Customer
+    from tests.programs import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
