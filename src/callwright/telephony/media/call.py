@@ -25,6 +25,8 @@ SO_TIMESTAMPNS = 35
 LARGEST_DATAGRAM = 2048
 RECEIVE_BUFFER_BYTES = 65_536
 """A second and more of audio; a flood beyond it is dropped by the kernel."""
+MOST_WAITING_DATAGRAMS = 512
+"""Read at most from a socket that is to be emptied; more than its buffer holds."""
 LAST_DATAGRAMS = 64
 """Taken at most from the socket when the stream closes: a second of audio that we were late for."""
 RECENT_SECONDS = 0.3
@@ -66,15 +68,16 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
 def _emptied(emptying: socket.socket) -> list[tuple[bytes, float, object]]:
     """Whatever waits in a socket: data, arrival in unix seconds (0 when it is not known), source."""
     waiting: list[tuple[bytes, float, object]] = []
-    while True:
+    for _ in range(MOST_WAITING_DATAGRAMS):
         try:
             data, ancillary, flags, source = emptying.recvmsg(LARGEST_DATAGRAM, _TIMESTAMP_SPACE)
         except BlockingIOError:
-            return waiting
+            break
         except OSError:  # ICMP; the next one may be a datagram
             continue
         if not flags & socket.MSG_TRUNC:
             waiting.append((data, _arrival(ancillary, 0.0), source))
+    return waiting
 
 
 def _arrival(ancillary: list[tuple[int, int, bytes]], otherwise: float) -> float:
