@@ -209,7 +209,12 @@ class Leg:
             self.sip_code = event.sip_code
         if self.connected_at is not None:
             self.status, self.sip_code = CallStatus.COMPLETED, 200
-        elif self.given_up_as is not None:
+        elif self.given_up_as is not None and not self._never_reached(event):
             self.status = self.given_up_as
         else:
             self.status = event.status if isinstance(event, NotAnswered) else CallStatus.FAILED
+
+    def _never_reached(self, event: NotAnswered | HungUp) -> bool:
+        """A phone that never rang because its trunk is dead was not left unanswered: the call failed."""
+        failed = isinstance(event, NotAnswered) and event.status is CallStatus.FAILED
+        return failed and self.given_up_as is CallStatus.NO_ANSWER
