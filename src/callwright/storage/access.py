@@ -25,8 +25,8 @@ class Access:
         self._questions = Transactions(database.read, "storage-reader")
         self._mirror = Mirror(lambda known: self._ask(lambda connection: read_changes(connection, known)), clock)
 
-    async def _change(self, work: Callable[[Connection], T]) -> T:
-        return await self._changes.run(work)
+    async def _change(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
+        return await self._changes.run(work, patient=patient)
 
     async def _ask(self, question: Callable[[Connection], T]) -> T:
         return await self._questions.run(question)

@@ -164,7 +164,7 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         """
         encoded, entries = encode_summary(summary), encode_trace(trace)
         return await self._change(
-            lambda connection: sessions.finish(connection, summary, encoded, vss_body, entries, at)
+            lambda connection: sessions.finish(connection, summary, encoded, vss_body, entries, at), patient=True
         )
 
     async def unfinished_sessions(self) -> tuple[StoredSession, ...]:
@@ -272,7 +272,8 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         """
         attempt = DeliveryAttempt(number, at, host, status, error, elapsed_ms)
         await self._change(
-            lambda connection: outbox.note_attempt(connection, delivery_id, attempt, delivered, next_attempt_at)
+            lambda connection: outbox.note_attempt(connection, delivery_id, attempt, delivered, next_attempt_at),
+            patient=True,
         )
 
     async def disable_endpoint(self, sub_account_id: str, kind: str, url: str) -> None:

@@ -5,6 +5,9 @@ request were alone in it: should one fail, the batch is rolled back and run agai
 so that the failing one fails alone. (Savepoints around every request from the start cost five times the insert that
 they guard.) A database that is away, locked or full fails the whole batch, of which nothing is written.
 
+Who can wait says so: a request with patience is kept back for a moment, to share the commit of one without. A commit
+costs more than most of what is in it, and of a session's four changes only two are waited for by somebody outside.
+
 Requests are therefore functions of a connection that touch nothing else and may be called twice. Questions run the
 same way on a second thread and connection: a transaction and a change of threads cost several times a small query.
 """
@@ -27,6 +30,10 @@ T = TypeVar("T")
 MOST_IN_ONE: Final = 256
 MOST_WAITING: Final = 20_000
 """With more than this waiting, new requests are refused at once: the disk does not keep up."""
+PATIENCE_SECONDS: Final = 0.02
+"""How long a patient request waits for company."""
+ENOUGH_COMPANY: Final = 8
+"""So many patient requests are company enough. Not more: as many tries of one webhook may wait to be written down."""
 
 
 @dataclass(slots=True)
@@ -55,8 +62,21 @@ def run_batch(connection: Connection, batch: list[Request]) -> None:
     Raises StorageUnavailable when the database is away, locked or full; then nothing of the batch is written.
     """
     with translated():
-        if len(batch) == 1 or not _run_together(connection, batch):
+        if len(batch) == 1:
+            _run_alone(connection, batch[0])
+        elif not _run_together(connection, batch):
             _run_guarded(connection, batch)
+
+
+def _run_alone(connection: Connection, request: Request) -> None:
+    """One that is alone needs no savepoint: the transaction is its own."""
+    try:
+        with connection.begin(), translated():
+            request.result = request.work(connection)
+    except StorageUnavailable:
+        raise
+    except StorageError as error:
+        request.error = error
 
 
 def _run_together(connection: Connection, batch: list[Request]) -> bool:
@@ -99,7 +119,11 @@ class Transactions:
         self._connection: Connection | None = None
         "made, used and closed on the thread"
         self._waiting: list[Request] = []
+        self._urgent = False
+        "somebody without patience is among those who wait"
         self._busy = False
+        self._company: asyncio.TimerHandle | None = None
+        "until when those who wait are kept back"
         self._closing: asyncio.Future[None] | None = None
 
     @property
@@ -107,8 +131,8 @@ class Transactions:
         """How many requests wait for the next batch."""
         return len(self._waiting)
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction; durable when this returns.
+    async def run(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
+        """Run `work` in a transaction; durable when this returns. A `patient` one may be kept back for a moment.
 
         Raises StorageUnavailable (nothing was written, trying later may work) or StorageError. Cancelling the wait
         does not undo the write.
@@ -119,23 +143,41 @@ class Transactions:
             raise StorageUnavailable(f"{MOST_WAITING} requests are waiting: the disk does not keep up")
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting.append(Request(work, future))
+        self._urgent = self._urgent or not patient
         if not self._busy:
-            self._busy = True
-            self._loop.call_soon(self._begin)  # soon, so that everybody of this turn of the loop comes along
+            self._begin_in_time()
         return await future
 
     async def close(self) -> None:
         """Finish what waits, then close the connection and end the thread."""
         if self._closing is None:
             self._closing = self._loop.create_future()
-            if not self._busy:
+            if self._waiting and not self._busy:
+                self._begin_in_time()  # nobody else will come
+            elif not self._busy:
                 self._closing.set_result(None)
         await asyncio.shield(self._closing)
         await self._loop.run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown(wait=False)
 
+    def _begin_in_time(self) -> None:
+        """Begin soon, or when those who wait were kept back for long enough."""
+        if self._urgent or len(self._waiting) >= ENOUGH_COMPANY or self._closing is not None:
+            self._begin_soon()
+        elif self._company is None:
+            self._company = self._loop.call_later(PATIENCE_SECONDS, self._begin_soon)
+
+    def _begin_soon(self) -> None:
+        """At the end of this turn of the loop, so that everybody of this turn comes along."""
+        if self._company is not None:
+            self._company.cancel()
+            self._company = None
+        self._busy = True
+        self._loop.call_soon(self._begin)
+
     def _begin(self) -> None:
         batch, self._waiting = self._waiting[:MOST_IN_ONE], self._waiting[MOST_IN_ONE:]
+        self._urgent = self._urgent and bool(self._waiting)
         done = self._loop.run_in_executor(self._thread, self._run, batch)
         done.add_done_callback(partial(self._finish, batch))
 
@@ -144,11 +186,13 @@ class Transactions:
         for request in batch:
             request.error = failure or request.error
             request.settle()
-        if self._waiting:
+        if self._waiting and (self._urgent or len(self._waiting) >= ENOUGH_COMPANY or self._closing is not None):
             self._begin()
             return
         self._busy = False
-        if self._closing is not None:
+        if self._waiting:
+            self._begin_in_time()
+        elif self._closing is not None:
             self._closing.set_result(None)
 
     def _run(self, batch: list[Request]) -> None:
