@@ -321,6 +321,13 @@ async def test_a_file_that_cannot_be_played_fails_with_a_sentence(
     assert len(files.gets) == gets + 1
 
 
+async def test_a_decoder_is_started_by_the_first_file(prompts: Prompts, files: FileServer, trace: Trace) -> None:
+    await prompts.start()
+    assert prompts._decoders.pids() == []
+    assert (await prompts.file("a", files.url("/sound.wav"), trace)).duration_seconds >= 0.5
+    assert len(prompts._decoders.pids()) == 1
+
+
 async def test_a_decoder_killed_while_idle_costs_the_caller_nothing(
     prompts: Prompts, files: FileServer, trace: Trace
 ) -> None:
@@ -332,6 +339,7 @@ async def test_a_decoder_killed_while_idle_costs_the_caller_nothing(
 
 async def test_stopping_ends_the_workers_and_what_is_under_way(prompts: Prompts, trace: Trace) -> None:
     await prompts.start()
+    await prompts._decoders.start()
     espeak = prompts._synthesizers[0]
     pids = [*prompts._decoders.pids(), *espeak.pool.pids()]  # type: ignore[attr-defined]  # see above
     assert len(pids) == 2

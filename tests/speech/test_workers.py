@@ -61,6 +61,19 @@ async def test_a_worker_does_one_job_after_another(decoders: WorkerPool) -> None
     assert decoders.pids() == [pid]
 
 
+async def test_as_many_are_started_as_asked_and_the_rest_by_jobs() -> None:
+    pool = WorkerPool("speak", 3)
+    await pool.start(1)
+    try:
+        (first,) = pool.pids()
+        assert isinstance(await pool.run(VOICE, b"One.", 20), Done)
+        assert pool.pids() == [first]  # the one that lives is taken before another is started
+        await asyncio.gather(*(pool.run(VOICE, b"Two.", 20) for _ in range(2)))
+        assert len(pool.pids()) == 2
+    finally:
+        await pool.stop()
+
+
 async def test_jobs_beyond_the_pool_wait_their_turn(decoders: WorkerPool) -> None:
     outcomes = await asyncio.gather(*(decoders.run({}, SOUND, 30) for _ in range(20)))
     assert all(len(done(outcome).body) == 8_000 for outcome in outcomes)

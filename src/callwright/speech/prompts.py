@@ -100,9 +100,12 @@ class Prompts:
         self._stopped = False
 
     async def start(self) -> None:
-        """Open the cache and start the worker processes. OSError when the folder cannot be used."""
+        """Open the cache and start the engines. OSError when the folder cannot be used.
+
+        What decodes files is started by the first file: many installations play none, and a process is 15 MB.
+        """
         await asyncio.to_thread(self._cache.open)
-        await asyncio.gather(self._decoders.start(), *(synthesizer.start() for synthesizer in self._synthesizers))
+        await asyncio.gather(*(synthesizer.start() for synthesizer in self._synthesizers))
 
     async def stop(self) -> None:
         """End what is under way and every worker process."""

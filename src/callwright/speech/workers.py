@@ -37,11 +37,10 @@ class Died:
 
 
 class WorkerPool:
-    """At most `size` processes of one role. Use `start` or let the first job start one; `stop` ends them all."""
+    """At most `size` processes of one role, started when there are jobs for them; `stop` ends them all."""
 
     def __init__(self, role: Role, size: int) -> None:
         self._role = role
-        self._size = size
         self._free: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
         for _ in range(size):
             self._free.put_nowait(None)
@@ -53,9 +52,9 @@ class WorkerPool:
         """Process ids of the living workers."""
         return [process.pid for process in self._alive]
 
-    async def start(self) -> None:
-        """Start every process now, so that the first jobs need not wait. A failure shows at the first job."""
-        slots = [self._free.get_nowait() for _ in range(self._free.qsize())]
+    async def start(self, processes: int | None = None) -> None:
+        """Start some now (all unless told), so that the first jobs need not wait. A failure shows at the first job."""
+        slots = [self._free.get_nowait() for _ in range(self._free.qsize() if processes is None else processes)]
         await asyncio.gather(*(self._refill(slot) for slot in slots))
 
     async def stop(self) -> None:

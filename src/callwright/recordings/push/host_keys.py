@@ -10,10 +10,12 @@ Files are in the format of `known_hosts`, one for each sub-account. These functi
 
 import threading
 from pathlib import Path
-
-import asyncssh
+from typing import TYPE_CHECKING
 
 from callwright.errors import PushFailed
+
+if TYPE_CHECKING:
+    import asyncssh
 
 _DEFAULT_PORT = 22
 
@@ -27,11 +29,13 @@ class HostKeys:
         self._known_hosts = known_hosts
         self._writing = threading.Lock()
 
-    def trusted(self, sub_account_id: str, host: str, port: int) -> list[asyncssh.SSHKey]:
+    def trusted(self, sub_account_id: str, host: str, port: int) -> "list[asyncssh.SSHKey]":
         """The keys of which the host must show one; none: any, and it is to be remembered.
 
         PushFailed when there is a list and the host is not in it, or a list cannot be read.
         """
+        import asyncssh  # here, because it takes 8 MB, and most installations push to no SFTP server
+
         try:
             if self._known_hosts is None:
                 return [
@@ -47,7 +51,7 @@ class HostKeys:
             raise PushFailed(f"This installation does not know the host key of {host}, and trusts only hosts it knows.")
         return list(keys)
 
-    def remember(self, sub_account_id: str, host: str, port: int, key: asyncssh.SSHKey) -> None:
+    def remember(self, sub_account_id: str, host: str, port: int, key: "asyncssh.SSHKey") -> None:
         """Trust this key of the host from now on; PushFailed when it cannot be written."""
         algorithm, text = key.export_public_key("openssh").decode("ascii").split()[:2]
         with self._writing:

@@ -47,8 +47,8 @@ class EspeakSynthesizer:
         self.pool = WorkerPool("speak", workers)
 
     async def start(self) -> None:
-        """Start the worker processes."""
-        await self.pool.start()
+        """Start one worker process; the others come when there is more to speak than it can (0.2 s, 15 MB each)."""
+        await self.pool.start(1)
 
     async def stop(self) -> None:
         """End the worker processes."""
