@@ -58,6 +58,9 @@ log = logging.getLogger(__name__)
 LineCommand = Play | RingBack | StopPlayback | PickUp | Bridge | Listen | StopListening | HangUp
 """Commands that telephony carries out without being waited for."""
 
+PLAIN = frozenset((str, int, float, bool))
+"""Field values that a trace takes as they are."""
+
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries to write a terminal record while the database is away; the last one repeats for ever."""
 
@@ -278,16 +281,28 @@ def _fields_of(happening: Event | Command) -> dict[str, FieldValue]:
 
 
 def _flatten(record: object, prefix: str) -> Iterator[tuple[str, FieldValue]]:
-    assert dataclasses.is_dataclass(record)  # noqa: S101 - events and commands are
-    for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        if field.name == "at" and not prefix:
+    for name in _field_names(type(record)):
+        value = getattr(record, name)
+        if name == "at" and not prefix:
             continue
-        if isinstance(value, Enum):
-            yield prefix + field.name, value.value
+        if value is None or type(value) in PLAIN:  # nearly all of them
+            yield prefix + name, value
+        elif isinstance(value, Enum):
+            yield prefix + name, value.value
         elif isinstance(value, Callflow):
-            yield prefix + field.name, " ".join(ACTION_NAMES[type(action)] for action in value.actions)
+            yield prefix + name, " ".join(ACTION_NAMES[type(action)] for action in value.actions)
         elif dataclasses.is_dataclass(value):
-            yield from _flatten(value, f"{field.name}_")
+            yield from _flatten(value, f"{name}_")
         else:
-            yield prefix + field.name, value
+            yield prefix + name, value
+
+
+def _field_names(kind: type) -> tuple[str, ...]:
+    """The fields of a kind of event or command, asked of the class once; there are some dozen kinds."""
+    names = _names_by_kind.get(kind)
+    if names is None:
+        names = _names_by_kind[kind] = tuple(field.name for field in dataclasses.fields(kind))
+    return names
+
+
+_names_by_kind: dict[type, tuple[str, ...]] = {}
