@@ -6,11 +6,14 @@ verifies the host name, which the HTTP client above hands to `start_tls`.
 """
 
 import asyncio
+import select
 import socket
+import ssl
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpcore
 
@@ -23,6 +26,10 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MOST_ADDRESSES_TRIED = 4
 _RESOLVER_THREADS = 8
+
+# httpcore looks for this module some ten times a request, to find out whether it runs under trio. While it is absent,
+# each look goes through every folder of the path; an entry of None is Python's way to say: do not look.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # documented, but not in the types
 
 
 class SystemResolver:
@@ -65,7 +72,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         """A TCP stream to the first allowed address of `host` that answers within `timeout` seconds in all."""
 
         async def connect(address: Address, share: float | None) -> httpcore.AsyncNetworkStream:
-            return await self._sockets.connect_tcp(str(address), port, share, local_address, socket_options)
+            return _Stream(await self._sockets.connect_tcp(str(address), port, share, local_address, socket_options))
 
         return await self._first_that_answers(host, port, timeout, connect)
 
@@ -138,6 +145,40 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         except UnicodeError as error:  # getaddrinfo encodes names itself and rejects empty and overlong labels so
             raise EgressRefused(f"{host} is not a host name.") from error
         return [ip_address(text) for text in texts]
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A stream that answers quickly whether something has come: every idle connection is asked at every request."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._socket = stream.get_extra_info("socket")
+        self._poll = select.poll()
+        self._poll.register(self._socket.fileno(), select.POLLIN)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """At most `max_bytes`; empty at the end."""
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it."""
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection with TLS on it."""
+        return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """`is_readable` as httpcore means it: something has come, or the end; a closed one counts as readable."""
+        if info == "is_readable":
+            return self._socket.fileno() < 0 or bool(self._poll.poll(0))
+        return self._stream.get_extra_info(info)
 
 
 async def _connected(address: Address, port: int, timeout: float | None) -> socket.socket:

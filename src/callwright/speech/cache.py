@@ -24,6 +24,9 @@ MOST_BYTES = 2 * 1024**3
 KEPT_SECONDS = 3_600.0
 """A prompt that was used less than this ago is never removed."""
 
+USED_AGAIN_SECONDS = 1.0
+"""A prompt that was marked as used less than this ago is not marked again: a busy one is played hundreds of times."""
+
 _SUFFIXES = {"PCMU": ".pcmu", "PCMA": ".pcma"}
 _TEMPORARY = ".part"
 _TRIM_TO = 0.9
@@ -55,14 +58,16 @@ class PromptCache:
             self._trim()
 
     def find(self, key: str) -> Prompt | None:
-        """The prompt of `key`, marked as used now, or None when it is not there whole."""
+        """The prompt of `key`, marked as used now (to the second), or None when it is not there whole."""
         now = self._clock()
-        paths = self._paths(key)
+        paths = {encoding: f"{self._folder}/{key}{suffix}" for encoding, suffix in _SUFFIXES.items()}
         sizes = set()
         for path in paths.values():
             try:
-                sizes.add(path.stat().st_size)
-                os.utime(path, (now, now))
+                status = os.stat(path)  # noqa: PTH116 - at every play, and a Path would double its cost
+                sizes.add(status.st_size)
+                if abs(now - status.st_mtime) >= USED_AGAIN_SECONDS:
+                    os.utime(path, (now, now))
             except FileNotFoundError:
                 return None
         size = sizes.pop()
@@ -84,7 +89,7 @@ class PromptCache:
             self._bytes += written
             if self._bytes > self._most_bytes:
                 self._trim()
-        return _prompt(key, written // len(paths), paths)
+        return _prompt(key, written // len(paths), {encoding: str(path) for encoding, path in paths.items()})
 
     def _paths(self, key: str) -> dict[str, Path]:
         return {encoding: self._folder / (key + suffix) for encoding, suffix in _SUFFIXES.items()}
@@ -129,5 +134,5 @@ class PromptCache:
             self._bytes -= stored.size
 
 
-def _prompt(key: str, size: int, paths: dict[str, Path]) -> Prompt:
-    return Prompt(key, size / SAMPLE_RATE_HZ, {encoding: str(path) for encoding, path in paths.items()})
+def _prompt(key: str, size: int, paths: dict[str, str]) -> Prompt:
+    return Prompt(key, size / SAMPLE_RATE_HZ, paths)

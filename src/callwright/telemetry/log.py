@@ -136,6 +136,8 @@ def watch_story(session_id: str, destination: str) -> Watcher:
     call, number = short_id(session_id), masked(destination)
 
     def watch(entry: TraceEntry) -> None:
+        if entry.kind not in _STORIES or not _stories.isEnabledFor(logging.INFO):
+            return
         words = story_line(entry)
         if words is not None:
             _stories.info("%s %s", number, words, extra={"call": call})
