@@ -293,7 +293,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "data", "./callwright-data", _parse_path, "DIR",
-        "directory of the database, prompts, recordings on their way and what the built-in handset heard", "./callwright-data",
+        "directory of the database, prompts, waiting recordings, what the built-in handset heard", "./callwright-data",
     ),
     Setting(
         "api_key", None, _parse_api_key, "KEY",
