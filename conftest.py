@@ -1,4 +1,4 @@
-"""How many examples the property tests try: few and always the same in `make test`, many and new ones in `make fuzz`."""
+"""How many examples property tests try: few and the same ones in `make test`, many and new ones in `make fuzz`."""
 
 from hypothesis import HealthCheck, settings
 
