@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 Samples = NDArray[np.int16]
 
 
-def tone_ms(samples: Samples, hz: float) -> int:
-    """How long this tone, and little else, is to be heard; in steps of 20 ms."""
+def tone_ms(samples: Samples, *tones_hz: float) -> int:
+    """How long all these tones, and little else, are to be heard at once; in steps of 20 ms."""
     frames = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(np.float64)
-    wave = np.exp(-2j * np.pi * hz / 8_000 * np.arange(160))
-    power = np.abs(frames @ wave) ** 2 * 2 / 160
     energy = np.sum(frames**2, axis=1)
-    return 20 * int(np.count_nonzero((power > 0.8 * energy) & (energy > 160 * 500.0**2)))
+    heard = energy > 160 * 500.0**2
+    total = np.zeros(len(frames))
+    for hz in tones_hz:
+        wave = np.exp(-2j * np.pi * hz / 8_000 * np.arange(160))
+        power = np.abs(frames @ wave) ** 2 * 2 / 160
+        heard &= power > 0.5 / len(tones_hz) * energy
+        total += power
+    return 20 * int(np.count_nonzero(heard & (total > 0.8 * energy)))
 
 
 def longest_gap_ms(samples: Samples, hz: float) -> int:
