@@ -49,10 +49,9 @@ async def bridge(site: "Site", customer: "Customer", recording: str) -> str:
     """Two phones talk for a second; which makeCall asks for a recording."""
     first = site.phone(Behaviour(answer_after_seconds=0.05, says_hz=(A_HZ,)))
     second = site.phone(Behaviour(answer_after_seconds=0.05, says_hz=(B_HZ,), hang_up_after_answer_seconds=1.0))
-    wanted = {"callRecording": True}
     return await customer.send(
-        make_call(first, **(wanted if recording == "first" else {})),
-        make_call(second, **(wanted if recording == "second" else {})),
+        make_call(first, callRecording=recording == "first"),
+        make_call(second, callRecording=recording == "second"),
         HANGUP,
     )
 
