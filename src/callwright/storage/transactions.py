@@ -13,10 +13,11 @@ same way on a second thread and connection: a transaction and a change of thread
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -115,7 +116,10 @@ class Transactions:
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._name = name
+        self._batches: SimpleQueue[list[Request] | None] = SimpleQueue()
+        "for the thread; None is the last"
+        self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
         "made, used and closed on the thread"
         self._waiting: list[Request] = []
@@ -157,8 +161,10 @@ class Transactions:
             elif not self._busy:
                 self._closing.set_result(None)
         await asyncio.shield(self._closing)
-        await self._loop.run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown(wait=False)
+        if self._thread is not None:
+            self._batches.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
 
     def _begin_in_time(self) -> None:
         """Begin soon, or when those who wait were kept back for long enough."""
@@ -178,11 +184,12 @@ class Transactions:
     def _begin(self) -> None:
         batch, self._waiting = self._waiting[:MOST_IN_ONE], self._waiting[MOST_IN_ONE:]
         self._urgent = self._urgent and bool(self._waiting)
-        done = self._loop.run_in_executor(self._thread, self._run, batch)
-        done.add_done_callback(partial(self._finish, batch))
+        if self._thread is None:  # a daemon: a process that ends without closing waits for nobody
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        self._batches.put(batch)
 
-    def _finish(self, batch: list[Request], done: "asyncio.Future[None]") -> None:
-        failure = done.exception()
+    def _finish(self, batch: list[Request], failure: BaseException | None) -> None:
         for request in batch:
             request.error = failure or request.error
             request.settle()
@@ -195,13 +202,24 @@ class Transactions:
         elif self._closing is not None:
             self._closing.set_result(None)
 
+    def _work(self) -> None:
+        """The thread: batch after batch. An executor would do too, at the price of two futures and three locks each."""
+        try:
+            while (batch := self._batches.get()) is not None:
+                failure: BaseException | None = None
+                try:
+                    self._run(batch)
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+                    failure = error
+                with suppress(RuntimeError):  # the loop ended without closing the store: nobody waits any more
+                    self._loop.call_soon_threadsafe(self._finish, batch, failure)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
     def _run(self, batch: list[Request]) -> None:
         if self._connection is None:
             with translated():
                 self._connection = self._engine.connect()
         run_batch(self._connection, batch)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
