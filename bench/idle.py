@@ -19,7 +19,7 @@ async def measure(rig: Rig) -> Result:
     cpu_ms = (cpu_seconds(pid) - before) * 1000 / seconds
     processes = len(family(pid))
     megabytes = memory_bytes(pid) / 1e6
-    note = f"{processes} processes: main, media, speech and decoding workers"
+    note = f"{processes} processes: main, media, one that speaks"
     figures = (
         Figure("idle memory", megabytes, "MB", TARGET_MB, note=note),
         Figure("idle processor", cpu_ms, "CPU ms/s"),
