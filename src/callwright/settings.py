@@ -318,7 +318,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "speech_workers", "2", _whole_number(1, 64), "N",
-        "processes that synthesize speech and decode audio files", "2",
+        "processes that synthesize speech, and as many that decode audio files, at most", "2",
     ),
     Setting(
         "log_level", "info", _one_of("debug", "info", "warning", "error"), "LEVEL",
