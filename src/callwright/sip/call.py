@@ -15,6 +15,7 @@ from callwright.sip.envelope import Arrival, Envelope, session_description
 from callwright.sip.info import DIGIT_TYPES, parse_digit
 from callwright.sip.message import Request, Response
 from callwright.sip.outputs import (
+    Address,
     CallEnded,
     CallFailed,
     ChangeConfirmed,
@@ -147,6 +148,11 @@ class Call:
                 self.took_too_long(now)
             else:
                 self.refuse_change(now, 488, "nobody here decided")
+
+    @property
+    def peer_address(self) -> Address:
+        """Where the call runs: what our Contact must suit."""
+        return ("", 0) if self.dialog is None else self.dialog.fallback
 
     @abstractmethod
     def took_too_long(self, now: float) -> None:
@@ -448,7 +454,7 @@ class Call:
         self._forget(self)
 
     def _contact(self) -> tuple[str, str]:
-        return ("Contact", self._layer.contact)
+        return ("Contact", self._layer.contact(self.peer_address))
 
     def _extra(self, *headers: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
         return (*[header for header in headers if header is not None], ("User-Agent", self._layer.profile.name))

@@ -81,7 +81,7 @@ class CallOut(Call):
                 ("To", str(to)),
                 ("Call-ID", self.call_id),
                 ("CSeq", "1 INVITE"),
-                ("Contact", self._layer.contact),
+                ("Contact", self._layer.contact(next_hop)),
                 ALLOW,
                 ("Accept", "application/sdp"),
                 ("User-Agent", self._layer.profile.name),

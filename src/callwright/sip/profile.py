@@ -1,6 +1,6 @@
 """Who a SIP user agent says it is, whom it lets in, and how much it takes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from callwright.sip.message import Request
@@ -12,6 +12,11 @@ METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
 
 def nobody(_source: Address, _request: Request) -> bool:
     """Nobody may call: what holds unless somebody is let in on purpose."""
+    return False
+
+
+def never(_address: Address) -> bool:
+    """No address of datagrams takes connections too."""
     return False
 
 
@@ -31,11 +36,13 @@ class AgentProfile:
     "user part of our Contact"
     name: str = "callwright"
     "User-Agent and Server header"
-    transport: str = "UDP"
-    "as in Via: UDP, TCP, TLS"
+    stream_ports: Mapping[str, int] = field(default_factory=dict)
+    "where peers connect to us: transport (TCP, TLS) → port; `port` where none is named"
     timers: Timers = field(default_factory=Timers)
     may_call: Callable[[Address, Request], bool] = nobody
     "is asked for every request outside a dialog; refused ones all get the same 403"
+    may_grow: Callable[[Address], bool] = never
+    "whether a request too large for a datagram may go to this address over TCP instead (RFC 3261 §18.1.1)"
     within_budget: Callable[[float, Address], bool] = unlimited
     "is asked for every datagram before it is read; False drops it (per-source rate limits)"
     most_calls: int = 20_000
