@@ -16,6 +16,9 @@ SECRET = "cw_canary-0123456789abcdef"
 OTHER: dict[str, str] = {
     "http": "[::1]:9000",
     "sip": "0.0.0.0:5070",
+    "sip_tls": "0.0.0.0:5071",
+    "sip_tls_certificate": "/etc/ssl/sip.pem",
+    "sip_tls_key": "/etc/ssl/sip.key",
     "rtp_ports": "20000-20010",
     "data": "/srv/callwright",
     "api_key": SECRET,
@@ -159,7 +162,7 @@ def test_a_trunk_uri_names_host_and_port(text: str, host: str, port: int) -> Non
     "text",
     [
         "192.0.2.1:5060", "sips:192.0.2.1", "sip:", "sip:user@192.0.2.1", "sip:192.0.2.1:0",
-        "sip:192.0.2.1;transport=tcp", "sip:192.0.2.1?X=1", "sip:a b", "sip::5060", "tel:+6512345678",
+        "sip:192.0.2.1;transport=sctp", "sip:192.0.2.1;lr", "sip:192.0.2.1?X=1", "sip:a b", "sip::5060", "tel:+6512345678",
     ],
 )  # fmt: skip
 def test_what_is_no_trunk_uri_is_refused(text: str) -> None:
@@ -236,7 +239,7 @@ def test_trunks_come_in_the_order_of_the_file() -> None:
     assert (first.name, first.username, first.codecs) == ("first", "riders", ("PCMA", "PCMU"))
     assert first.password is not None
     assert first.password.reveal() == "canary-password"
-    assert (second.name, second.uri, second.password) == ("second", "sip:192.0.2.2:5060", None)
+    assert (second.name, second.uri, second.password) == ("second", "sip:192.0.2.2", None)
     assert second.codecs == ("PCMU", "PCMA")
 
 

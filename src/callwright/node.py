@@ -31,7 +31,8 @@ from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony, TelephonySettings
-from callwright.telephony.trunk import Trunk
+from callwright.telephony.signalling import Listening
+from callwright.telephony.trunk import Trunk, configured
 from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class Node:
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
                     trunks=_trunks(settings, carrier),
+                    tls=_tls(settings),
                     log_level=settings.log_level,
                     log_format=settings.log_format,
                 ),
@@ -193,17 +195,7 @@ def _trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
     if carrier is not None:
         host, port = carrier.address
         return (Trunk("built-in", host, port, built_in=True),)
-    return tuple(
-        Trunk(
-            trunk.name,
-            trunk.address.host,
-            trunk.address.port,
-            username=trunk.username or "",
-            password=trunk.password.reveal() if trunk.password else "",
-            codecs=trunk.codecs,
-        )
-        for trunk in settings.trunks
-    )
+    return tuple(configured(trunk) for trunk in settings.trunks)
 
 
 def _rules(settings: Settings) -> Callable[[str], SessionRules]:
@@ -260,3 +252,13 @@ def _trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str |
         return None
 
     return trouble
+
+
+def _tls(settings: Settings) -> Listening | None:
+    if settings.sip_tls is None:
+        return None
+    if settings.sip_tls_certificate is None:
+        raise SettingsError("--sip-tls needs a certificate. Give one with --sip-tls-certificate FILE")
+    return Listening(
+        settings.sip_tls.host, settings.sip_tls.port, settings.sip_tls_certificate, settings.sip_tls_key or ""
+    )

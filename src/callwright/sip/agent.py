@@ -23,6 +23,7 @@ from callwright.sip.call_out import CallOut
 from callwright.sip.digest import Credentials
 from callwright.sip.envelope import Arrival, read_envelope
 from callwright.sip.info import DIGIT_TYPES
+from callwright.sip.inquiry import Inquiry
 from callwright.sip.message import Request, Response
 from callwright.sip.outputs import Address, Output, Transmit
 from callwright.sip.parse import BrokenRequest, is_keepalive, parse, serialize
@@ -68,6 +69,10 @@ class UserAgent:
     def transactions(self) -> int:
         """Transactions that have not terminated, those that only linger for repetitions included."""
         return len(self._layer)
+
+    def contact(self, peer: Address) -> str:
+        """The URI by which a peer at that address reaches us."""
+        return self._layer.contact(peer).strip("<>")
 
     def invite(
         self,
@@ -168,6 +173,29 @@ class UserAgent:
         call = self._calls.get(call_id)
         if call is not None:
             call.refuse_change(now, status, reason)
+        return self._taken()
+
+    def ask(
+        self,
+        now: float,
+        name: str,
+        method: str,
+        *,
+        target: SipUri,
+        next_hop: Address,
+        from_: NameAddr,
+        to: NameAddr,
+        call_id: str,
+        sequence: int = 1,
+        headers: Sequence[tuple[str, str]] = (),
+        credentials: Credentials | None = None,
+    ) -> list[Output]:
+        """Send a request outside of any call, such as OPTIONS or REGISTER; one `Replied` of that name follows.
+
+        `sequence` must grow between requests of one `call_id` by 10 at least: an answered challenge takes the next one.
+        """
+        inquiry = Inquiry(self._layer, name, Authorizer(credentials, self._token))
+        inquiry.ask(now, method, target, next_hop, from_.with_tag(self._token()), to, call_id, sequence, headers)
         return self._taken()
 
     def receive(self, now: float, data: bytes, source: Address) -> list[Output]:

@@ -78,7 +78,7 @@ class Framer:
             if self._buffer[:4] == PING:
                 pings += 1
                 self._drop(4)
-            elif len(self._buffer) in (2, 3) and self._buffer[2:3] in (b"", b"\r"):
+            elif len(self._buffer) in (2, 3) and bytes(self._buffer[2:3]) in (b"", b"\r"):
                 break  # perhaps the first half of a ping
             else:
                 self._drop(2)

@@ -6,6 +6,7 @@ code that only compares, stores and sends addresses works with both.
 
 from typing import Self
 
+from callwright.sip.address import host_port_text
 from callwright.sip.outputs import Address
 
 UDP, TCP, TLS = "UDP", "TCP", "TLS"
@@ -58,3 +59,9 @@ def address_on(host: str, port: int | None, transport: str, server_name: str = "
     """The address of that host on that transport, at its usual port when none is named."""
     port = port or DEFAULT_PORTS[transport]
     return (host, port) if transport == UDP else StreamAddress(host, port, transport, server_name)
+
+
+def place_text(address: Address) -> str:
+    """`192.0.2.1:5060`, with the transport in front unless it is UDP."""
+    transport = transport_of(address)
+    return ("" if transport == UDP else f"{transport} ") + host_port_text(*address)

@@ -9,6 +9,7 @@ CALLING: the INVITE is out. UP: answered, with a codec. ENDING: the signalling i
 being closed for its figures; then the one NotAnswered or HungUp is posted.
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -17,10 +18,11 @@ from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
 from callwright.errors import ErrorCode, SdpError
 from callwright.sip import sdp
 from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, make_answer, make_offer
-from callwright.sip.outputs import Address, CallFailed
+from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia, StreamReport
 from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunking import Attempt
 
 SAME_DIGIT_SECONDS = 0.12
 """The same key by two ways (RTP and INFO) within this time was pressed once."""
@@ -60,8 +62,12 @@ class Leg:
     "somebody above asked for its end"
     given_up: tuple[int, str] | None = None
     "why telephony itself ended it: a SIP status that says it best, and words"
-    next_hops: list[Address] = field(default_factory=list)
-    "addresses of the trunk that were not tried yet"
+    attempts: list[Attempt] = field(default_factory=list)
+    "addresses that were not tried yet, of its trunk and of the others in the group"
+    admitted: Trunk | None = None
+    "whose limits the call counts for"
+    patience: asyncio.TimerHandle | None = None
+    "until the next address is tried"
     was_heard: bool = False
     "the trunk answered something, a 100 will do"
     rang: bool = False
@@ -86,6 +92,12 @@ class Leg:
                 return True
         self.last_digit = (digit, way, at)
         return False
+
+    def stop_waiting(self) -> None:
+        """No other address will be tried because of silence."""
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
 
     def offer(self) -> bytes:
         """A new offer of our stream. SdpError when the trunk's codecs are not ours."""
@@ -114,6 +126,11 @@ class Leg:
         if self.local is None:
             raise SdpError("there is no stream to describe")
         return self.local.host, self.local.port
+
+
+def not_dialled(leg: Leg, at: float) -> NotAnswered:
+    """The last event of a leg that was hung up before its INVITE."""
+    return NotAnswered(at, leg.leg_id, CallStatus.CANCELED, None, "hung up before it was dialled")
 
 
 def remote_media(agreed: Negotiated, former: RemoteMedia | None) -> RemoteMedia:

@@ -17,14 +17,15 @@ from callwright.audio.prompt import Prompt
 from callwright.callflow import events
 from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.callflow.outcome import CallStatus, HungUpBy
-from callwright.errors import ErrorCode, SdpError, TelephonyError
+from callwright.errors import ErrorCode, SdpError, TelephonyError, TrunksFull
 from callwright.sip import outputs, sdp
-from callwright.sip.address import NameAddr, SipUri, escape_user
+from callwright.sip.address import NameAddr
 from callwright.sip.agent import UserAgent
 from callwright.sip.digest import Credentials
 from callwright.sip.negotiation import Negotiated, read_answer
 from callwright.sip.outputs import Address, Output
 from callwright.sip.profile import AgentProfile
+from callwright.sip.streams import place_text
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
@@ -33,8 +34,10 @@ from callwright.telephony.leg import DigitWay, Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.media.stream import StreamReport
-from callwright.telephony.signalling import Gate, Signalling, bind_sip, readable_text, sip_token
-from callwright.telephony.trunk import Resolver, Trunk, choose_trunk, ip_literal
+from callwright.telephony.resolver import Resolver
+from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, readable_text, sip_token
+from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,8 @@ class TelephonySettings:
     trunks: tuple[Trunk, ...]
     rtp_host: str = ""
     "empty: the SIP host"
+    tls: Listening | None = None
+    "where peers connect with TLS"
     stop_limit_seconds: float = 4.0
     "how long `stop` waits for answers to its BYEs and CANCELs"
     timers: Timers = field(default_factory=Timers)
@@ -107,11 +112,10 @@ class Telephony:
         self._empty.set()
         self._stopping = False
         self._host = ""
-        self._sources = frozenset(source for trunk in settings.trunks for source in trunk.sources)
+        self._trunking = Trunking(settings.trunks, clock, sip_token)
         self._agent: UserAgent
         self._signalling: Signalling | None = None
         self._media: MediaPlane
-        self._resolver: Resolver
         self.address: Address = (settings.sip_host, settings.sip_port)
         "where SIP is bound, once started"
 
@@ -130,7 +134,7 @@ class Telephony:
     async def start(self) -> None:
         """Bind SIP and start the media process; TelephonyError names the flag that changes what is taken."""
         settings = self._settings
-        udp = bind_sip(settings.sip_host, settings.sip_port)
+        udp, tcp = bind_sip_pair(settings.sip_host, settings.sip_port)
         try:
             bound = udp.getsockname()
             self.address = (bound[0], bound[1])
@@ -148,19 +152,25 @@ class Telephony:
             await self._media.start()
         except BaseException:
             udp.close()
+            tcp.close()
             raise
-        self._resolver = Resolver(udp.family, self._clock)
-        gate = Gate(self._admits)
+        trunking = self._trunking
+        trunking.use(Resolver(udp.family, self._clock))
+        gate = Gate(trunking.admits)
         profile = AgentProfile(
-            self._host, bound[1], timers=settings.timers, may_call=gate.may_call, within_budget=gate.within_budget
+            self._host,
+            bound[1],
+            stream_ports={} if settings.tls is None else {"TLS": settings.tls.port},
+            timers=settings.timers,
+            may_call=gate.may_call,
+            may_grow=trunking.may_grow,
+            within_budget=gate.within_budget,
         )
         self._agent = UserAgent(profile, sip_token)
         self._signalling = Signalling(udp, self._agent, self._clock, self)
-        for trunk in settings.trunks:
-            try:
-                await self._resolver.resolve(trunk)
-            except TelephonyError as error:
-                log.warning("%s; it is looked up again when a call needs it", error)
+        local = "" if ip_literal(bound[0]) is None or bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104
+        await self._signalling.open_streams(tcp, settings.tls, trunking, local)
+        await trunking.start(self._agent, self._carry, self._host)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
@@ -179,13 +189,14 @@ class Telephony:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for leg in tuple(self._legs.values()):
             self._finish(leg, self._cut_off(leg))
+        await self._trunking.stop()
         self._signalling.close()
         self._signalling = None
         await self._media.stop()
 
     def route(self, destination: str) -> Route:
         """Choose who takes a call to `destination`; TelephonyError when nobody does."""
-        return Route(choose_trunk(self._settings.trunks, destination).name, sip_token())
+        return Route(self._trunking.choose(destination).name, sip_token())
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Call `destination`, showing `source` (E.164 with +). ValueError when a leg of that id runs."""
@@ -206,6 +217,8 @@ class Telephony:
         leg.hang_up_wanted = True
         if leg.stage in (Stage.CALLING, Stage.UP):
             self._carry(self._agent.hang_up(self._clock(), leg.sip_call_id, NORMAL_CLEARING))
+        else:
+            self._trunking.withdraw(leg_id)
 
     def play(self, leg_id: str, playback_id: str, prompt: Prompt, repetition: int) -> None:
         """Play a prompt `repetition` times; on a leg that is not up there is nobody to hear it, and nothing happens."""
@@ -228,10 +241,17 @@ class Telephony:
 
     async def _prepare(self, leg: Leg) -> None:
         try:
-            leg.next_hops = list(await self._resolver.resolve(leg.trunk))
+            leg.attempts = await self._trunking.admit(leg.leg_id, leg.trunk)
+        except TrunksFull as error:
+            if leg.hang_up_wanted:
+                self._end(leg, legs.not_dialled(leg, self._clock()))
+            else:
+                self._end(leg, legs.could_not_dial(leg, self._clock(), ErrorCode.TRUNK_CAPACITY, str(error)))
+            return
         except TelephonyError as error:
             self._end(leg, legs.could_not_dial(leg, self._clock(), ErrorCode.CONNECTIVITY, str(error)))
             return
+        leg.admitted = leg.attempts[0].trunk
         try:
             leg.local = await self._media.open(leg.leg_id)
         except TelephonyError as error:
@@ -239,14 +259,15 @@ class Telephony:
             self._end(leg, legs.could_not_dial(leg, self._clock(), code, str(error)))
             return
         if leg.hang_up_wanted:
-            reason = "hung up before it was dialled"
-            self._end(leg, NotAnswered(self._clock(), leg.leg_id, CallStatus.CANCELED, None, reason))
+            self._end(leg, legs.not_dialled(leg, self._clock()))
         else:
             self._invite(leg)
 
     def _invite(self, leg: Leg) -> None:
         now = self._clock()
-        trunk, next_hop = leg.trunk, leg.next_hops.pop(0)
+        attempt = leg.attempts.pop(0)
+        trunk, next_hop = attempt.trunk, attempt.address
+        leg.trunk, leg.was_heard = trunk, False
         try:
             offer = leg.offer()
         except SdpError as error:
@@ -258,24 +279,24 @@ class Telephony:
             "telephony.trunk",
             leg_id=leg.leg_id,
             trunk=trunk.name,
-            address=_place(next_hop),
+            address=place_text(next_hop),
             sip_call_id=leg.sip_call_id,
             codecs=" ".join(trunk.codecs),
         )
-        host = trunk.host.strip("[]")
-        callee = SipUri(host, escape_user(trunk.number(leg.destination)), None if trunk.port == 5060 else trunk.port)
-        caller = SipUri(trunk.from_domain or self._host, escape_user(trunk.number(leg.source)))
+        callee = trunk.callee(leg.destination)
         leg.stage = Stage.CALLING
+        if leg.attempts:
+            leg.patience = asyncio.get_running_loop().call_later(FAILOVER_SECONDS, self._impatient, leg)
         self._carry(
             self._agent.invite(
                 now,
                 leg.sip_call_id,
                 target=callee,
                 next_hop=next_hop,
-                from_=NameAddr(str(caller)),
+                from_=trunk.caller(leg.source, self._host),
                 to=NameAddr(str(callee)),
                 offer=offer,
-                extra_headers=trunk.session_headers(leg.trace.session_id),
+                extra_headers=trunk.call_headers(leg.source, self._host, leg.trace.session_id),
                 credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
             )
         )
@@ -284,15 +305,18 @@ class Telephony:
 
     def told(self, output: Output) -> None:
         """One output of the user agent."""
-        if isinstance(output, outputs.IncomingCall):
-            self._carry(self._agent.reject(self._clock(), output.call_id, 403))
-            return
         leg = self._leg_of_call.get(output.call_id)
-        if leg is None or leg.stage is Stage.ENDING:
-            return
+        if isinstance(output, outputs.Replied):
+            self._trunking.replied(output)
+        elif isinstance(output, outputs.IncomingCall):
+            self._carry(self._agent.reject(self._clock(), output.call_id, 403))
+        elif leg is not None and leg.stage is not Stage.ENDING:
+            self._told_of(leg, output)
+
+    def _told_of(self, leg: Leg, output: Output) -> None:
         match output:
             case outputs.CallProceeding():
-                leg.was_heard = True
+                self._heard(leg)
             case outputs.CallRinging():
                 self._ringing(leg, output)
             case outputs.CallAnswered():
@@ -324,12 +348,18 @@ class Telephony:
             leg_id=leg.leg_id,
             line=text.partition("\n")[0].rstrip("\r"),
             cseq=_cseq(text),
-            peer=_place(peer),
+            peer=place_text(peer),
             text=text,
         )
 
-    def _ringing(self, leg: Leg, ringing: outputs.CallRinging) -> None:
+    def _heard(self, leg: Leg) -> None:
+        """The trunk works on the call: no other address is tried."""
         leg.was_heard = True
+        leg.stop_waiting()
+        self._trunking.heard(leg.trunk)
+
+    def _ringing(self, leg: Leg, ringing: outputs.CallRinging) -> None:
+        self._heard(leg)
         now = self._clock()
         if ringing.sdp:
             try:
@@ -354,11 +384,40 @@ class Telephony:
         self._post(leg.leg_id, events.Answered(self._clock(), leg.leg_id, agreed.codec))
 
     def _failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
-        unreachable = failure.locally_generated and failure.status == UNAVAILABLE and not leg.was_heard
-        if unreachable and leg.next_hops and not leg.hang_up_wanted and leg.given_up is None:
-            self._invite(leg)  # the trunk has a further address (RFC 3263 §4.3)
+        leg.stop_waiting()
+        goes_on = self._trunking.goes_on(leg.trunk, failure, was_heard=leg.was_heard)
+        if goes_on and not leg.hang_up_wanted and leg.given_up is None and self._next(leg):
+            self._invite(leg)  # a further address of the trunk, or of its group (RFC 3263 §4.3)
         else:
             self._end(leg, legs.not_answered(leg, failure, self._clock()))
+
+    def _next(self, leg: Leg) -> bool:
+        """Whether there is a further attempt, now the first of the list, at a trunk with room for the call."""
+        while leg.attempts:
+            following = leg.attempts[0].trunk
+            if not self._trunking.is_closed(following) and (
+                leg.admitted is None or self._trunking.move(leg.admitted, following)
+            ):
+                leg.admitted = following
+                return True
+            leg.attempts.pop(0)
+        return False
+
+    def _impatient(self, leg: Leg) -> None:
+        """Nothing was heard from this address: try the next one, and take this call back should it answer after all."""
+        leg.patience = None
+        if leg.stage is not Stage.CALLING or leg.was_heard or leg.hang_up_wanted or leg.given_up is not None:
+            return
+        self._trunking.silent(leg.trunk)
+        if not self._next(leg):
+            return
+        now = self._clock()
+        leg.trace.add(now, "telephony.failover", leg_id=leg.leg_id, trunk=leg.trunk.name, reason="no sign of life")
+        abandoned, leg.sip_call_id = leg.sip_call_id, sip_token()
+        self._leg_of_call.pop(abandoned, None)
+        self._leg_of_call[leg.sip_call_id] = leg
+        self._carry(self._agent.hang_up(now, abandoned, NORMAL_CLEARING))
+        self._invite(leg)
 
     def _change(self, leg: Leg, offer: bytes) -> None:
         """The peer changes the session: hold, another address, or nothing but a sign of life."""
@@ -403,8 +462,8 @@ class Telephony:
             leg_id=leg.leg_id,
             trunk=leg.trunk.name,
             codec=agreed.codec,
-            local=_place((leg.local.host, leg.local.port)),
-            remote=_place((agreed.host, agreed.port)),
+            local=place_text((leg.local.host, leg.local.port)),
+            remote=place_text((agreed.host, agreed.port)),
             direction=agreed.direction,
             telephone_events=remote.event_payload_type is not None,
         )
@@ -490,6 +549,9 @@ class Telephony:
         if self._legs.pop(leg.leg_id, None) is None:
             return
         self._leg_of_call.pop(leg.sip_call_id, None)
+        leg.stop_waiting()
+        if leg.admitted is not None:
+            self._trunking.leave(leg.admitted)
         if not self._legs:
             self._empty.set()
         self._post(leg.leg_id, last)
@@ -504,9 +566,6 @@ class Telephony:
         return NotAnswered(now, leg.leg_id, CallStatus.CANCELED, None, reason)
 
     # --- carrying --------------------------------------------------------------------------------------------------
-
-    def _admits(self, host: str) -> bool:
-        return host in self._resolver.known_hosts or host in self._sources
 
     def _carry(self, wishes: list[Output]) -> None:
         if self._signalling is not None:
@@ -526,11 +585,6 @@ class Telephony:
                 self._finish(leg, leg.last or legs.could_not_dial(leg, now, ErrorCode.INTERNAL, reason))
 
         task.add_done_callback(done)
-
-
-def _place(address: Address) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _cseq(text: str) -> str:
