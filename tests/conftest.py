@@ -6,6 +6,7 @@ listens and waits.
 """
 
 import asyncio
+import codecs
 import contextlib
 import itertools
 import json
@@ -18,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 import numpy as np
@@ -395,6 +396,17 @@ def unused_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
         return port
 
 
+@pytest.fixture
+def own_port() -> int:
+    """An even UDP port with a free one behind it."""
+    while True:
+        first = unused_port() & ~1
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            for port in (first, first + 1):
+                held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
+            return first
+
+
 _node_numbers = itertools.count()
 
 
@@ -420,6 +432,17 @@ async def open_site(data: Path, toml: str = "", **flags: str) -> AsyncIterator[S
         yield site
     finally:
         await node.stop(0.0)
+
+
+class OpenSite(Protocol):
+    """Starts a node of a test's own."""
+
+    def __call__(self, data: Path, toml: str = "", **flags: str) -> contextlib.AbstractAsyncContextManager[Site]: ...
+
+
+@pytest.fixture(name="open_site")
+def _open_site() -> OpenSite:
+    return open_site
 
 
 SHARED_SETTINGS = """
@@ -514,8 +537,9 @@ class Program:
         return self._process.returncode is not None
 
     async def _read(self, stream: asyncio.StreamReader, name: str) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end inside a character
         while piece := await stream.read(65_536):
-            setattr(self, name, getattr(self, name) + piece.decode())
+            setattr(self, name, getattr(self, name) + decoder.decode(piece))
             self._news.tell()
         self._news.tell()
 
@@ -569,6 +593,10 @@ class Shell:
         program = Program(process)
         self._stack.push_async_callback(program.kill)
         return program
+
+    async def close(self) -> None:
+        """End what still runs."""
+        await self._stack.aclose()
 
     async def callwright(self, *arguments: str, **environment: str) -> Program:
         """Start `callwright …`."""

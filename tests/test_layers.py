@@ -12,11 +12,20 @@ FLOORS: dict[int, tuple[str, ...]] = {
     7: ("__main__", "cli", "node"),
     6: ("api", "console", "simulator"),
     5: ("switchboard",),
-    4: ("telephony", "speech", "webhooks", "storage", "egress"),
+    4: ("telephony", "speech", "webhooks", "recordings", "storage", "egress"),
     3: ("telemetry",),
     2: ("contract",),
     1: ("callflow", "sip", "rtp", "audio"),
-    0: ("errors", "numbers", "settings", "settings_address", "settings_speech", "settings_table", "settings_trunk"),
+    0: (
+        "errors",
+        "numbers",
+        "retries",
+        "settings",
+        "settings_address",
+        "settings_speech",
+        "settings_table",
+        "settings_trunk",
+    ),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TOP = 7
@@ -31,6 +40,7 @@ MAY_SPEAK_HTTP_OUT = {"egress", "cli"}  # the command line is a client of callwr
 ALLOWED_NEIGHBOURS = {
     ("speech", "egress"): "egress is the one door out: cloud speech and fileUrl pass it",
     ("webhooks", "egress"): "egress is the one door out: webhooks pass it",
+    ("recordings", "egress"): "egress is the one door out: pushed recordings pass it",
 }
 
 

@@ -10,9 +10,11 @@
     ├── DigestError              a challenge that cannot be answered (RFC 7616)
     ├── PromptError              something that should be heard cannot be made; carries its contract errorCode
     │   ├── SpeechFailed         -2005
+    │   │   └── SpeechUnavailable ... because a speech service as a whole is away or refuses us
     │   └── FileFailed           -2006
     ├── EgressError              an outside URL did not answer as needed
     │   └── EgressRefused        ... because callwright will not go there (address, scheme, redirect)
+    ├── PushFailed               a recording cannot be put where its sub-account wants it; later it may
     ├── StorageError             the database did not do it
     │   └── StorageUnavailable   ... because it is away, locked or full; try again later
     └── TelephonyError           no trunk, no port, media process gone
@@ -93,6 +95,10 @@ class SpeechFailed(PromptError):
     code = ErrorCode.SPEECH_FAILED
 
 
+class SpeechUnavailable(SpeechFailed):
+    """A speech service does not answer, is overloaded or refuses its key: other texts would fail there too."""
+
+
 class FileFailed(PromptError):
     """A `fileUrl` could not be fetched or decoded."""
 
@@ -105,6 +111,10 @@ class EgressError(CallwrightError):
 
 class EgressRefused(EgressError):
     """callwright will not go there: a forbidden address, scheme, port or redirect."""
+
+
+class PushFailed(CallwrightError):
+    """A recording cannot be put where its sub-account wants it. The text is shown to the sub-account."""
 
 
 class StorageError(CallwrightError):

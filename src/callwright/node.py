@@ -22,11 +22,19 @@ from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPoli
 from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import CallwrightError, SettingsError, StorageError, TelephonyError
-from callwright.settings import ANY, Settings
+from callwright.settings import ANY, DEVELOPMENT_KEY_FILE, DEVELOPMENT_SUB_ACCOUNT, Settings
+from callwright.settings_speech import ESPEAK
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
+from callwright.speech.providers.azure import AzureSynthesizer
+from callwright.speech.providers.espeak import EspeakSynthesizer
+from callwright.speech.providers.google import GoogleSynthesizer
+from callwright.speech.providers.piper import PiperSynthesizer
+from callwright.speech.providers.polly import PollySynthesizer
+from callwright.speech.synthesizer import Synthesizer
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
+from callwright.storage.place import database_url
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telemetry.metrics import Metrics
@@ -37,21 +45,8 @@ from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
 
-DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
 LAST_SUMMARIES_SECONDS = 5.0
 """How long a stop waits for the summaries of its last calls to be delivered."""
-DEVELOPMENT_KEY_FILE = "development.key"
-"""Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key."""
-
-
-def database_url(settings: Settings) -> str:
-    """Where the embedded database is; its folder is made."""
-    folder = Path(settings.data)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise SettingsError(f"the data folder {folder} cannot be made: {error.strerror} (--data)") from error
-    return f"sqlite:///{folder / 'callwright.db'}"
 
 
 @dataclass(slots=True)
@@ -79,7 +74,13 @@ class Node:
             key = await _accounts(settings, store)
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
-            prompts = Prompts(Path(settings.data) / "prompts", egress, clock, workers=settings.speech_workers)
+            prompts = Prompts(
+                Path(settings.data) / "prompts",
+                egress,
+                clock,
+                synthesizers=speech_engines(settings, egress, clock),
+                workers=settings.speech_workers,
+            )
             await prompts.start()
             closers.push_async_callback(prompts.stop)
             carrier = await _carrier(settings, clock, on_heard, closers)
@@ -198,6 +199,23 @@ def _trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
     return tuple(configured(trunk) for trunk in settings.trunks)
 
 
+def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+    speech = settings.speech
+    engines: dict[str, Synthesizer] = {}
+    if speech.azure is not None:
+        engines["azure"] = AzureSynthesizer(speech.azure, egress)
+    if speech.google is not None:
+        engines["google"] = GoogleSynthesizer(speech.google, egress)
+    if speech.polly is not None:
+        engines["polly"] = PollySynthesizer(speech.polly, egress, clock)
+    if speech.piper is not None:
+        engines["piper"] = PiperSynthesizer(speech.piper)
+    if ESPEAK in speech.order:
+        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers)
+    return [engines[name] for name in speech.order]
+
+
 def _rules(settings: Settings) -> Callable[[str], SessionRules]:
     def rules_for(sub_account_id: str) -> SessionRules:
         return SessionRules(settings.ring_timeout_seconds, settings.sub_account(sub_account_id).destinations)
@@ -233,8 +251,10 @@ def _new_uuid() -> str:
 def _metrics(board: Switchboard, telephony: Telephony) -> Metrics:
     """The process's one registry, with what can be read off the rooms."""
     metrics = Metrics()
-    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(lambda: board.live_sessions)
-    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: telephony.legs)
+    metrics.gauge("callwright_live_sessions", "sessions accepted and not over").read_from(
+        lambda: float(board.live_sessions)
+    )
+    metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: float(telephony.legs))
     metrics.gauge("callwright_ready", "1 when calls are taken").read_from(
         lambda: float(telephony.ready and not board.draining)
     )

@@ -31,6 +31,10 @@ from callwright.settings_trunk import read_trunk
 
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"
+DEVELOPMENT_SUB_ACCOUNT = "riders_hq"
+"Whose key `callwright run` prints"
+DEVELOPMENT_KEY_FILE = "development.key"
+"Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key"
 ANY_DESTINATION = "+"
 "In `SubAccount.destinations`: the prefix that every number has (see `numbers.destination_allowed`)"
 

@@ -24,7 +24,7 @@ ESPEAK = "espeak"
 PROVIDERS = ("azure", "google", "polly", "piper", ESPEAK)
 """Every provider there is, in the order they are asked unless `order` says otherwise."""
 
-POLLY_ENGINES = ("standard", "neural", "long-form", "generative")
+POLLY_ENGINES = ("standard", "neural")
 
 _ENDPOINT = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[\w.~/-]*)?")
 _AZURE_REGION = re.compile(r"[a-z0-9]{2,40}")
@@ -71,6 +71,11 @@ class PiperVoiceFile:
     "F or M; None stands in for both"
     path: str
     "as written: relative paths start where callwright was started"
+
+    @property
+    def key(self) -> str:
+        """As it is written in `voices`: en-US or en-US-F."""
+        return self.locale if self.gender is None else f"{self.locale}-{self.gender}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,16 @@ def parsed(**fields: object) -> WebhookConfig:
         ),
         pytest.param({"httpAuthHeader": None}, WebhookConfig("VSS", URL, None, enabled=True), id="§8.1 header null"),
         pytest.param({"httpAuthHeader": ""}, WebhookConfig("VSS", URL, None, enabled=True), id="header empty"),
+        pytest.param(
+            {"payloadVersion": 1},
+            WebhookConfig("VSS", URL, None, enabled=True, payload_version=1),
+            id="§13 row 6 payload version",
+        ),
+        pytest.param(
+            {"payloadVersion": None},
+            WebhookConfig("VSS", URL, None, enabled=True, payload_version=3),
+            id="row 6 default",
+        ),
         pytest.param({"secret": 1}, WebhookConfig("VSS", URL, None, enabled=True), id="unknown field"),
     ],
 )
@@ -69,6 +79,10 @@ def test_every_type_can_be_set(kind: str) -> None:  # §13 row 26
         (
             b'{"type":"VSS","url":"https://example.com","active":1}',
             "Invalid JSON request body. $.active: integer found, boolean expected",
+        ),
+        (
+            b'{"type":"VCA","url":"https://example.com","payloadVersion":4}',
+            "Invalid JSON request body. $.payloadVersion: must have a maximum value of 3",
         ),
         (
             b'{"type":"VSS","url":"https://example.com","httpAuthHeader":"a\\r\\nX-Evil: b"}',

@@ -152,6 +152,23 @@ def test_leg_keys_can_be_capital() -> None:  # §13 row 5
     assert list(payload_of(SUMMARY, capital_leg_keys=True)["details"]) == ["CallA"]
 
 
+@pytest.mark.parametrize(
+    ("inbound", "field", "other"),
+    [
+        pytest.param(False, ("sourceRefId", "VN-1"), "destinationRefId", id="§13 row 27 outbound: source"),
+        pytest.param(True, ("destinationRefId", "VN-2"), "sourceRefId", id="§13 row 27 inbound: destination"),
+    ],
+)
+def test_a_leg_names_its_virtual_number(inbound: bool, field: tuple[str, str], other: str) -> None:
+    ids = {"+12314377870": "VN-1", "+6568332048": "VN-2"}
+    payload = payload_of(replace(SUMMARY, legs=(replace(LEG, inbound=inbound),)), reference_ids=ids)
+    leg = payload["details"]["callA"]
+    assert leg[field[0]] == field[1]
+    assert other not in leg
+    unknown = payload_of(replace(SUMMARY, legs=(replace(LEG, inbound=inbound),)), reference_ids={})
+    assert field[0] not in unknown["details"]["callA"]
+
+
 def test_a_session_without_a_leg_has_no_details() -> None:
     payload = payload_of(replace(SUMMARY, legs=()))
     assert (payload["callCount"], payload["details"]) == (0, {})

@@ -342,6 +342,14 @@ async def test_a_post_does_not_follow_a_redirect(egress: Egress, serve: Serve) -
     assert target.connects == 0
 
 
+async def test_a_caller_may_want_a_longer_answer_to_a_post(egress: Egress, serve: Serve) -> None:
+    server = await serve(response(b"x" * 300_000))
+    whole = await egress.post(server.url(), b"{}", {}, most_bytes=300_000)
+    assert (len(whole.body), whole.truncated) == (300_000, False)
+    cut = await egress.post(server.url(), b"{}", {}, most_bytes=299_999)
+    assert (len(cut.body), cut.truncated) == (299_999, True)
+
+
 async def test_a_long_answer_to_a_post_is_cut(egress: Egress, serve: Serve) -> None:
     server = await serve(response(b"z" * 200_000))
     answer = await egress.post(server.url(), b"{}", {})

@@ -155,8 +155,9 @@ async def test_a_key_is_made_used_listed_and_revoked_beside_the_running_server(
 
         async def until(status: int) -> None:
             async with asyncio.timeout(30):
-                while (await client.get("/api/v1/subaccounts/riders_hq/webhooks")).status_code != status:
-                    await asyncio.sleep(0.1)  # another process's news: there is nothing to wait for but the answer
+                # Another process did it: there is nothing to wait for but the answer.
+                while (await client.get("/api/v1/subaccounts/riders_hq/webhooks")).status_code != status:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
 
         await until(200)
         listed = await shell.ended("keys", "list", "--json")

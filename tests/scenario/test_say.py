@@ -56,7 +56,7 @@ async def test_the_tutorials_request_rings_a_phone_which_hears_the_message(site:
 
 async def test_the_trace_tells_every_decision_and_every_message(site: "Site", customer: "Customer") -> None:
     number = site.phone()
-    session_id = await customer.say(number, "One.")
+    session_id = await customer.say(number, "Hello, this is a test Voice Message.")
     await customer.summary(session_id)
     story = await customer.story(session_id)
     assert story.kinds[0] == "session.accepted"

@@ -1,4 +1,4 @@
-"""Story: `callwright serve` is the platform for production: it refuses to start half set up, and allows what is listed."""
+"""Story: `callwright serve` is the platform for production: it refuses to start half set up, allows what is listed."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING

@@ -44,17 +44,18 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
+def runs(pid: int) -> bool:
+    """Whether the process is there and not just unburied."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 async def until_gone(pids: list[int]) -> None:
     async with asyncio.timeout(30):
-        for pid in pids:
-            while True:
-                try:
-                    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-                except (FileNotFoundError, ProcessLookupError):
-                    break
-                if state == "Z":
-                    break
-                await asyncio.sleep(0.05)  # nobody tells of the end of somebody else's child
+        while any(runs(pid) for pid in pids):  # noqa: ASYNC110 - nobody tells of the end of somebody else's child
+            await asyncio.sleep(0.05)
 
 
 async def test_sigterm_lets_the_running_call_finish_and_sends_its_summary(shell: "Shell") -> None:

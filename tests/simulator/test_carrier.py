@@ -124,7 +124,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def packets_heard(carrier: Carrier, call_id: str) -> int:
-    return carrier._callees[call_id].handset.packets_heard
+    return carrier._phones[call_id].handset.packets_heard
 
 
 async def test_what_a_callee_hears_is_written_under_the_session(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from callwright.egress import Egress
 from callwright.errors import ErrorCode, FileFailed, SpeechFailed
 from callwright.speech.prompts import MOST_FILE_BYTES, Prompts
 from callwright.speech.synthesizer import EngineVoice, Spoken, VoiceLike
+from callwright.speech.text import sanitise
 from callwright.telemetry.trace import Trace
 
 EMILY = "en-IE-EmilyNeural"
@@ -46,6 +47,9 @@ class CountingEngine:
 
     def voice_for(self, profile: VoiceLike) -> EngineVoice | None:
         return EngineVoice(profile.code, exact=True) if profile.locale == "en-IE" else None
+
+    def prepared(self, text: str) -> str:
+        return sanitise(text)
 
     async def start(self) -> None: ...
 

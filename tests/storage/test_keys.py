@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import event
 
 from callwright.errors import StorageError
-from callwright.storage.keys import LAST_USED_SECONDS, RING_AGE_SECONDS
+from callwright.storage.keys import LAST_USED_SECONDS
+from callwright.storage.mirror import AGE_SECONDS
 from callwright.storage.store import Store
 
 
@@ -69,7 +70,7 @@ async def test_checking_keys_costs_no_sql_until_the_ring_is_old(store: Store, cl
         assert await store.check_key(key, "riders_hq")
         assert await store.check_key("cw_wrong", "riders_hq") is None
     assert statements == []
-    clock.now += RING_AGE_SECONDS + 0.1
+    clock.now += AGE_SECONDS + 0.1
     assert await store.check_key(key, "riders_hq")
     assert len([statement for statement in statements if "editions" in statement]) == 1
     assert not [statement for statement in statements if "api_keys" in statement]
@@ -96,11 +97,11 @@ async def test_another_process_makes_and_revokes_keys_and_the_server_learns_it_w
     assert await store.find_key("cw_warm") is None
     key = await commands.create_key("riders_hq", "from elsewhere")
     assert await store.check_key(key, "riders_hq") is None
-    clock.now += RING_AGE_SECONDS + 0.1
+    clock.now += AGE_SECONDS + 0.1
     found = await store.check_key(key, "riders_hq")
     assert found is not None
     assert await commands.revoke_key(found.key_id)
-    clock.now += RING_AGE_SECONDS + 0.1
+    clock.now += AGE_SECONDS + 0.1
     assert await store.check_key(key, "riders_hq") is None
 
 

@@ -9,7 +9,7 @@ from callwright.sip.negotiation import Negotiated
 from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
-from callwright.telephony.leg import DigitWay, Leg, Stage
+from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media.stream import Direction, StreamReport
 from callwright.telephony.trunk import Trunk
 
@@ -99,22 +99,6 @@ def test_an_answer_that_nothing_can_be_heard_with_is_none(leg: Leg) -> None:
     assert legs.hung_up(leg, 5.0, by_peer=False, reason="") == NotAnswered(
         5.0, "leg-1", CallStatus.FAILED, 488, "no codec"
     )
-
-
-def test_one_key_by_two_ways_is_one_press(leg: Leg) -> None:
-    assert not leg.is_repeated("5", DigitWay.RTP, 10.0)
-    assert leg.is_repeated("5", DigitWay.INFO, 10.1)
-    assert not leg.is_repeated("6", DigitWay.INFO, 10.1)
-    assert not leg.is_repeated("5", DigitWay.INFO, 20.0)
-
-
-def test_one_key_twice_by_one_way_is_two_presses(leg: Leg) -> None:
-    assert [leg.is_repeated("5", DigitWay.RTP, at) for at in (10.0, 10.05)] == [False, False]
-
-
-def test_a_key_pressed_twice_and_told_twice_is_two_presses(leg: Leg) -> None:
-    presses = [(DigitWay.RTP, 10.0), (DigitWay.INFO, 10.05), (DigitWay.RTP, 10.4), (DigitWay.INFO, 10.45)]
-    assert [leg.is_repeated("5", way, at) for way, at in presses] == [False, True, False, True]
 
 
 def test_the_media_plane_takes_keys_under_our_own_number() -> None:

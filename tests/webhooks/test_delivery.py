@@ -16,11 +16,11 @@ from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import Callflow, HangUp
 from callwright.callflow.summary import SessionSummary
 from callwright.egress import Egress
+from callwright.retries import GIVE_UP_SECONDS, WAITS
 from callwright.storage.records import DeliveryState, StoredDelivery, WebhookKind
 from callwright.storage.store import Store
 from callwright.telemetry.trace import Trace
 from callwright.webhooks.delivery import MOST_PER_ENDPOINT, STORE_PAUSE_SECONDS, Deliverer
-from callwright.webhooks.schedule import GIVE_UP_SECONDS, WAITS
 
 START = 1_800_000_000.0
 SECRET = "Basic canary-5f1c9e=="

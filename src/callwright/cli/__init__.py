@@ -5,12 +5,12 @@ has more (its help lists them).
 """
 
 import argparse
+import importlib
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, cast
 
-from callwright.cli import call, explain, keys, listen, run, serve
 from callwright.errors import CallwrightError, SettingsError
 
 
@@ -26,34 +26,33 @@ class Command(Protocol):
         """Do it; returns the exit status."""
 
 
-COMMANDS: dict[str, Command] = {
-    "run": run,
-    "serve": serve,
-    "call": call,
-    "explain": explain,
-    "listen": listen,
-    "keys": keys,
-}
+COMMANDS = ("run", "serve", "call", "explain", "listen", "keys")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def command(name: str) -> Command:
+    """The module of a command; imported when it is wanted, because a server's rooms take a second to import."""
+    return cast("Command", importlib.import_module(f"callwright.cli.{name}"))
+
+
+def parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line: all of it, or as far as the commands `names`."""
     top = argparse.ArgumentParser(
         prog="callwright",
         description="A self-hosted voice platform that speaks the 8x8 Voice Callflows API over your own SIP trunk.",
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        inner = commands.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add_arguments(inner)
+    for name in names:
+        wanted = command(name)
+        wanted.add_arguments(commands.add_parser(name, help=wanted.HELP, description=wanted.HELP))
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors made on purpose become a sentence on stderr."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(words[:1] if words and words[0] in COMMANDS else COMMANDS).parse_args(words)
     try:
-        return COMMANDS[arguments.command].run(arguments)
+        return command(arguments.command).run(arguments)
     except SettingsError as error:
         print(f"callwright: {error}", file=sys.stderr)  # noqa: T201 - the command line speaks by printing
         return 2

@@ -11,8 +11,7 @@ import httpx
 
 from callwright.cli.options import add_settings, read_settings
 from callwright.errors import CallwrightError, SettingsError
-from callwright.node import DEVELOPMENT_KEY_FILE, DEVELOPMENT_SUB_ACCOUNT
-from callwright.settings import Settings
+from callwright.settings import DEVELOPMENT_KEY_FILE, DEVELOPMENT_SUB_ACCOUNT, Settings
 
 ANSWER_SECONDS = 10.0
 

@@ -17,8 +17,8 @@ from callwright.cli.options import add_settings, read_settings
 from callwright.cli.verdict import verdict
 from callwright.contract.webhooks import session_summary
 from callwright.errors import CallwrightError
-from callwright.node import database_url
 from callwright.settings import Settings
+from callwright.storage.place import database_url
 from callwright.storage.records import StoredDelivery, StoredSession
 from callwright.storage.store import Store
 from callwright.telemetry.log import story_line
@@ -127,7 +127,11 @@ def _decision(entry: TraceEntry) -> str | None:
     match entry.kind:
         case "speech.voice":
             how = "stands in for" if fields.get("fallback") else "speaks for"
-            return f"voice: {fields['engine']} {fields['voice']} {how} {fields['profile']}, speed {fields['speed']}"
+            others = f" ({fields['skipped']})" if fields.get("skipped") else ""
+            voice = f"{fields['engine']} {fields['voice']}"
+            return f"voice: {voice} {how} {fields['profile']}, speed {fields['speed']}{others}"
+        case "speech.failed":
+            return f"voice: {fields['engine']} {fields['voice']} failed: {fields['reason']}"
         case "speech.cache":
             whence = "from the cache" if fields["hit"] else "made"
             return f"speech: {whence} in {fields['ms']} ms, {fields['seconds']} s long"

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from callwright.cli.options import add_settings, read_settings
 from callwright.errors import SettingsError
-from callwright.node import database_url
+from callwright.storage.place import database_url
 from callwright.storage.records import ApiKey
 from callwright.storage.store import Store
 

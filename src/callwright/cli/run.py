@@ -6,14 +6,15 @@ import contextlib
 import json
 import signal
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
 from callwright.cli.options import add_settings, read_settings
-from callwright.node import DEVELOPMENT_SUB_ACCOUNT, Node
-from callwright.settings import Settings
+from callwright.node import Node
+from callwright.settings import DEVELOPMENT_SUB_ACCOUNT, HostPort, Settings, Trunk
 from callwright.simulator.carrier import Heard
 from callwright.telemetry import log
 
@@ -75,7 +76,7 @@ def _greet(node: Node) -> None:
     lines = [
         ("HTTP", f"http://{node.http.address}"),
         ("SIP", f"{host}:{port} (UDP)"),
-        ("trunk", _trunk_words(node)),
+        ("trunk", trunk_words(None if node.carrier is None else node.carrier.address, settings.trunks)),
         ("data", settings.data),
     ]
     if node.development_key is not None:
@@ -85,19 +86,20 @@ def _greet(node: Node) -> None:
     if node.development_key is not None:
         console.print("\nCall somebody:\n")
         # As plain text: it is to be pasted.
-        print(_curl(node), flush=True)  # noqa: T201
+        print(curl(node.http.address, node.development_key), flush=True)  # noqa: T201
         console.print("\nWithout curl: callwright call +6512345678 'Hello'. Ctrl-C stops.\n", style="dim")
     sys.stdout.flush()
 
 
-def _trunk_words(node: Node) -> str:
-    if node.carrier is not None:
-        host, port = node.carrier.address
-        return f"built-in carrier at {host}:{port}, whose handset answers"
-    return ", ".join(f"{trunk.name} ({trunk.uri})" for trunk in node.settings.trunks)
+def trunk_words(carrier: tuple[str, int] | None, trunks: Sequence[Trunk]) -> str:
+    """Who takes the calls: the built-in carrier at that address, or these trunks."""
+    if carrier is not None:
+        return f"built-in carrier at {HostPort(*carrier)}, whose handset answers"
+    return ", ".join(f"{trunk.name} ({trunk.uri})" for trunk in trunks)
 
 
-def _curl(node: Node) -> str:
+def curl(address: HostPort, key: str) -> str:
+    """The tutorial's request, ready to paste into a shell."""
     body = {
         "callflow": [
             {"action": "makeCall", "params": {"source": "+6512341234", "destination": "+6512345678"}},
@@ -108,10 +110,10 @@ def _curl(node: Node) -> str:
             {"action": "hangup"},
         ]
     }
-    url = f"http://{node.http.address}/api/v1/subaccounts/{DEVELOPMENT_SUB_ACCOUNT}/callflows"
+    url = f"http://{address}/api/v1/subaccounts/{DEVELOPMENT_SUB_ACCOUNT}/callflows"
     return (
         f'curl -X "POST" "{url}" \\\n'
-        f'  -H "Authorization: Bearer {node.development_key}" \\\n'
+        f'  -H "Authorization: Bearer {key}" \\\n'
         f'  -H "Content-Type: application/json" \\\n'
         f"  -d '{json.dumps(body)}'"
     )

@@ -69,9 +69,18 @@ class CaptureRequest:
     no_of_tries: int | None
 
 
-def read_actions(flow: Fields, policy: RequestPolicy, *, opens_with_call: bool) -> tuple[Action, ...]:
+def read_actions(
+    flow: Fields, policy: RequestPolicy, *, opens_with_call: bool, most_calls: int = MOST_MAKE_CALLS
+) -> tuple[Action, ...]:
     """The actions in `flow.values["callflow"]`, checked and completed; raises ContractError for what is wrong first."""
-    entries = _entries(flow, policy.most_actions)
+    entries = read_entries(flow, policy.most_actions)
+    return settle_entries(entries, policy, opens_with_call=opens_with_call, most_calls=most_calls)
+
+
+def settle_entries(
+    entries: list[Entry], policy: RequestPolicy, *, opens_with_call: bool, most_calls: int = MOST_MAKE_CALLS
+) -> tuple[Action, ...]:
+    """Steps 3 to 9: entries become actions. More than `most_calls` calls are -1010."""
     for entry in entries:
         if entry.action not in _READERS and entry.action != _SCENARIO:
             raise refusal(StatusCode.ACTION_UNKNOWN, f"{entry.path}.action")
@@ -82,7 +91,7 @@ def read_actions(flow: Fields, policy: RequestPolicy, *, opens_with_call: bool) 
         for entry in entries:
             _coerce_numbers(entry.params)
     read = [_READERS[entry.action](entry.params) for entry in entries]
-    _check_order(names, opens_with_call=opens_with_call)
+    _check_order(names, opens_with_call=opens_with_call, most_calls=most_calls)
     actions = [_settle_capture(each, policy) if isinstance(each, CaptureRequest) else each for each in read]
     for action in actions:
         _check_voice(action)
@@ -114,7 +123,8 @@ def _settle_capture(request: CaptureRequest, policy: RequestPolicy) -> SayAndCap
     )
 
 
-def _entries(flow: Fields, most: int) -> list[Entry]:
+def read_entries(flow: Fields, most: int) -> list[Entry]:
+    """Steps 1 and 2: the flow as it stands, at most `most` entries."""
     if "callflow" not in flow.values:
         raise flow.missing("callflow")
     items = flow.values["callflow"]
@@ -227,8 +237,8 @@ def _scenario_refused(entries: list[Entry]) -> Exception:
     return refusal(StatusCode.SCENARIO_INVALID)
 
 
-def _check_order(names: list[str], *, opens_with_call: bool) -> None:
-    if names.count("makeCall") > MOST_MAKE_CALLS:
+def _check_order(names: list[str], *, opens_with_call: bool, most_calls: int) -> None:
+    if names.count("makeCall") > most_calls:
         raise refusal(StatusCode.TOO_MANY_ACTIONS)
     if opens_with_call and names[0] != "makeCall":
         raise refusal(StatusCode.FIRST_ACTION_NOT_MAKE_CALL)

@@ -9,7 +9,7 @@ from callwright.callflow.summary import SessionSummary
 from callwright.contract.codes import STATUS_MESSAGES, StatusCode
 from callwright.contract.timestamps import iso_milliseconds
 from callwright.contract.voices import speech_profiles
-from callwright.contract.webhook_config import WebhookConfig
+from callwright.contract.webhook_config import LATEST_PAYLOAD, WebhookConfig
 from callwright.contract.webhooks import session_summary
 from callwright.errors import ContractError
 
@@ -92,7 +92,7 @@ def webhook_deleted(sub_account_id: str, webhook: WebhookConfig) -> Body:
 
 
 def webhook_refused(error: ContractError, error_id: str, now: float) -> Body:
-    """HTTP 422 of storing a webhook; `now` is unix seconds, `error_id` a UUID."""
+    """HTTP 422 of storing a webhook or a recording push config; `now` is unix seconds, `error_id` a UUID."""
     return {
         "errorId": error_id,
         "statusCode": str(error.status_code),
@@ -116,9 +116,12 @@ def _not_created(status_code: int, message: str, call_flow_request_id: str) -> B
 
 
 def _webhook(webhook: WebhookConfig) -> Body:
-    return {
+    body: Body = {
         "type": webhook.type,
         "url": webhook.url,
         "enabled": webhook.enabled,
         "httpAuthHeaderAvailable": webhook.http_auth_header is not None,
     }
+    if webhook.payload_version != LATEST_PAYLOAD:
+        body["payloadVersion"] = webhook.payload_version
+    return body

@@ -30,5 +30,7 @@ class RequestPolicy:
     "numbers written as JSON integers are read instead of refused (§13 row 36)"
     has_call_action_webhook: bool = True
     "whether the sub-account has somewhere to send captured digits; if not, sayAndCapture is -1004"
+    accept_old_shapes: bool = False
+    "`/callflows` also takes the single action of early v1.2 that holds its own source and destination (§1.7)"
     most_actions: int = 50
     "actions in one callflow; more are -1010"

@@ -77,6 +77,12 @@ def resolve_language(language: str) -> VoiceProfile | None:
     return _FIRST_VOICES[locale] if locale else None
 
 
+def catalogued_voice(locale: str, gender: Gender, family: Family) -> VoiceProfile | None:
+    """The first voice of a family in a locale's row that has this gender; `None` if there is none."""
+    voices = (voice for voice in _CATALOGUE.values() if voice.locale == locale and voice.family == family)
+    return next((voice for voice in voices if voice.gender == gender), None)
+
+
 def locale_of(language: str) -> str | None:
     """The catalogue's locale for `en-US` or the bare `en`; `None` if unknown."""
     return language if language in _LOCALES else _BARE_LANGUAGES.get(language)

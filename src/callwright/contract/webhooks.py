@@ -1,4 +1,6 @@
-"""Bodies of the webhooks we send: VSS, the session summary (§5)."""
+"""The body of the VSS webhook, the session summary (§5)."""
+
+from collections.abc import Mapping
 
 from callwright.callflow.outcome import CallQuality
 from callwright.callflow.summary import ErrorDetails, LegSummary, SessionSummary
@@ -10,10 +12,13 @@ SUMMARY_VERSION = 5
 _LEG_LETTERS = "AB"
 
 
-def session_summary(summary: SessionSummary, *, capital_leg_keys: bool = False) -> dict[str, object]:
+def session_summary(
+    summary: SessionSummary, *, capital_leg_keys: bool = False, reference_ids: Mapping[str, str] | None = None
+) -> dict[str, object]:
     """The VSS body; `json_text.serialize` makes bytes of it.
 
-    `capital_leg_keys` names the legs CallA and CallB instead of callA and callB (§13 row 5).
+    `capital_leg_keys` names the legs CallA and CallB instead of callA and callB (§13 row 5). `reference_ids` are those
+    of the sub-account's virtual numbers, by number (E.164 with +): a leg names the one it shows or was called on.
     """
     payload: dict[str, object] = {
         "sessionId": summary.session_id,
@@ -29,7 +34,9 @@ def session_summary(summary: SessionSummary, *, capital_leg_keys: bool = False) 
     if summary.error is not None:
         payload["errorDetails"] = _error_details(summary.error)
     word = "Call" if capital_leg_keys else "call"
-    payload["details"] = {word + letter: _leg(leg) for letter, leg in zip(_LEG_LETTERS, summary.legs, strict=False)}
+    payload["details"] = {
+        word + letter: _leg(leg, reference_ids or {}) for letter, leg in zip(_LEG_LETTERS, summary.legs, strict=False)
+    }
     return {
         "payload": payload,
         "namespace": "VOICE",
@@ -48,7 +55,7 @@ def _error_details(error: ErrorDetails) -> dict[str, object]:
     return details | {"errorMsg": ERROR_MESSAGES[error.code], "errorCode": int(error.code)}
 
 
-def _leg(leg: LegSummary) -> dict[str, object]:
+def _leg(leg: LegSummary, reference_ids: Mapping[str, str]) -> dict[str, object]:
     body: dict[str, object] = {
         "callId": leg.call_id,
         "callDirection": "INBOUND" if leg.inbound else "OUTBOUND",
@@ -65,6 +72,11 @@ def _leg(leg: LegSummary) -> dict[str, object]:
         "destinationFormat": "MSISDN",
         "sourceCountryCode": country_code(leg.source),
         "destinationCountryCode": country_code(leg.destination),
+    }
+    reference_id = reference_ids.get(leg.destination if leg.inbound else leg.source)
+    if reference_id is not None:
+        body["destinationRefId" if leg.inbound else "sourceRefId"] = reference_id
+    body |= {
         "callStatus": leg.status.value,
         "callDuration": leg.duration_seconds,
     }

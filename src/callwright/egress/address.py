@@ -6,6 +6,7 @@ allowed unless listed (RFC 6890 and its registry); IPv6 is allowed only inside 2
 (RFC 4291 §2.4), minus what is listed there.
 """
 
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
@@ -94,3 +95,13 @@ def port_refusal(port: int) -> str | None:
     if port in _WEB_PORTS or (port >= _WELL_KNOWN_END and port not in _FOREIGN_PORTS):
         return None
     return "a port that belongs to another protocol"
+
+
+def other_port_refusal(port: int, own_ports: Collection[int]) -> str | None:
+    """Why `port` may not be reached with a protocol that is not HTTP, or None.
+
+    Below 1024 only the protocol's own ports; above, what HTTP may reach.
+    """
+    if port in own_ports:
+        return None
+    return "a port that belongs to another protocol" if 0 < port < _WELL_KNOWN_END else port_refusal(port)

@@ -8,15 +8,16 @@ over the caller's limit: reading stops at most 64 KiB past it. Environment proxi
 
 import asyncio
 import re
+import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import httpcore
 import httpx
 
-from callwright.egress.address import port_refusal
+from callwright.egress.address import other_port_refusal, port_refusal
 from callwright.egress.network import CheckedNetwork, Resolver, SystemResolver
 from callwright.errors import EgressError, EgressRefused
 
@@ -28,6 +29,8 @@ CONNECT_SECONDS = 2.0
 FIRST_BYTE_SECONDS = 2.0
 FETCH_SECONDS = 10.0
 POST_SECONDS = 15.0
+STALL_SECONDS = 30.0
+"""An upload ends when the server takes nothing, or answers nothing, for this long."""
 MOST_CONNECTIONS = 256
 MOST_IDLE_CONNECTIONS = 32
 IDLE_SECONDS = 15.0
@@ -55,13 +58,13 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said to a POST; any status."""
+    """What a server said to a POST or PUT; any status."""
 
     status: int
     headers: Mapping[str, str]
     "names in lower case; of repeated headers the first"
     body: bytes
-    "at most 65,536 bytes"
+    "at most as many bytes as the caller wanted, 65,536 unless told"
     truncated: bool
     "true when the server sent more body than was read"
     elapsed_seconds: float
@@ -77,6 +80,15 @@ class _Response:
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """A body that is read as it is sent."""
+
+    chunks: AsyncIterable[bytes]
+    length: int
+    stall_seconds: float
 
 
 class Egress:
@@ -99,13 +111,13 @@ class Egress:
         self._first_byte_seconds = first_byte_seconds
         self._fetch_seconds = fetch_seconds
         self._system_resolver = SystemResolver()
-        network = CheckedNetwork(resolve or self._system_resolver, allow_loopback=allow_loopback)
+        self._network = CheckedNetwork(resolve or self._system_resolver, allow_loopback=allow_loopback)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
             max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=MOST_IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=network,
+            network_backend=self._network,
         )
 
     async def fetch(self, url: str, most_bytes: int) -> Fetched:
@@ -129,23 +141,71 @@ class Egress:
             raise EgressRefused(f"The server redirects more than {MOST_REDIRECTS} times.")
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, within_seconds: float = POST_SECONDS
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        within_seconds: float = POST_SECONDS,
+        most_bytes: int = MOST_ANSWER_BYTES,
     ) -> Answer:
-        """Post `body` and read the answer: 2 s to connect, `within_seconds` in all, no redirects, ≤ 64 KiB read.
+        """Post `body` and read the answer: 2 s to connect, `within_seconds` in all, no redirects, `most_bytes` read.
 
         `headers` may not set what HTTP itself needs (Host, Content-Length, Accept-Encoding ...). EgressRefused when
         callwright will not go there; EgressError when no whole answer comes.
         """
-        own = next((name for name in headers if name.lower() in _OWN_HEADERS), None)
-        if own is not None:
-            raise EgressRefused(f"The header {own} is set by callwright itself.")
+        _refuse_own_headers(headers)
         began = asyncio.get_running_loop().time()
         async with _budget(within_seconds, "The server did not answer in time"):
             target = _checked_url(url)
             async with self._exchange("POST", target, headers, body, within_seconds) as response:
+                read, truncated = await _start_of_body(response, most_bytes)
+                elapsed_seconds = asyncio.get_running_loop().time() - began
+                return Answer(response.status, response.headers, read, truncated, elapsed_seconds)
+
+    async def put(
+        self,
+        url: str,
+        chunks: AsyncIterable[bytes],
+        length: int,
+        headers: Mapping[str, str],
+        *,
+        within_seconds: float,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> Answer:
+        """Put a body of `length` bytes that is read as it is sent: no redirects, at most 64 KiB of answer read.
+
+        2 s to connect, `stall_seconds` without progress, `within_seconds` in all. EgressRefused when callwright will
+        not go there or `chunks` are not `length` bytes; EgressError when no whole answer comes.
+        """
+        _refuse_own_headers(headers)
+        began = asyncio.get_running_loop().time()
+        async with _budget(within_seconds, "The server did not take the upload in time"):
+            target = _checked_url(url)
+            upload = _Upload(chunks, length, stall_seconds)
+            async with self._exchange("PUT", target, headers, upload, within_seconds) as response:
                 read, truncated = await _start_of_body(response, MOST_ANSWER_BYTES)
                 elapsed_seconds = asyncio.get_running_loop().time() - began
                 return Answer(response.status, response.headers, read, truncated, elapsed_seconds)
+
+    async def connect(
+        self, host: str, port: int, *, own_ports: Collection[int] = (), within_seconds: float = CONNECT_SECONDS
+    ) -> socket.socket:
+        """A connected, non-blocking TCP socket for a protocol that is not HTTP; the caller closes it.
+
+        The same addresses are allowed as for HTTP. Ports below 1024 must be among `own_ports`, the protocol's own;
+        above, those of other protocols are refused. EgressRefused when callwright will not go there; EgressError when
+        nobody answers.
+        """
+        reason = other_port_refusal(port, own_ports)
+        if reason is not None:
+            raise EgressRefused(f"The port {port} is {reason}.")
+        try:
+            return await self._network.connect_socket(host, port, within_seconds)
+        except httpcore.TimeoutException as error:
+            raise EgressError(f"The server {host} did not accept a connection in time.") from error
+        except httpcore.ConnectError as error:
+            raise EgressError(f"No connection to {host}: {_cause(error)}.") from error
 
     async def aclose(self) -> None:
         """Close every connection; the door is not used afterwards."""
@@ -154,17 +214,25 @@ class Egress:
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes, first_byte_seconds: float
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        body: "bytes | _Upload",
+        first_byte_seconds: float,
     ) -> AsyncIterator[_Response]:
         """One request and the head of its answer; the body is read by the caller, or dropped with the connection."""
         sent = {"accept": "*/*", "user-agent": _USER_AGENT} | {name.lower(): value for name, value in headers.items()}
         sent["accept-encoding"] = "identity"
+        timeouts = {"connect": CONNECT_SECONDS, "pool": CONNECT_SECONDS}
+        if isinstance(body, _Upload):
+            timeouts |= {"write": body.stall_seconds, "read": body.stall_seconds}
         request = httpcore.Request(
             method,
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=_request_headers(url, sent, body),
-            content=body,
-            extensions={"timeout": {"connect": CONNECT_SECONDS, "pool": CONNECT_SECONDS}},
+            headers=_request_headers(url, sent, body.length if isinstance(body, _Upload) else len(body)),
+            content=body.chunks if isinstance(body, _Upload) else body,
+            extensions={"timeout": timeouts},
         )
         try:
             async with asyncio.timeout(first_byte_seconds):
@@ -177,6 +245,10 @@ class Egress:
             raise EgressError("The server did not begin to answer in time.") from None
         except httpcore.PoolTimeout as error:
             raise EgressError("Too many connections are open to answer this request.") from error
+        except httpcore.WriteTimeout as error:
+            raise EgressError(f"The server {url.host} stopped taking what was sent.") from error
+        except httpcore.ReadTimeout as error:
+            raise EgressError(f"The server {url.host} did not answer in time.") from error
         except httpcore.TimeoutException as error:
             raise EgressError(f"The server {url.host} did not accept a connection in time.") from error
         except httpcore.ConnectError as error:
@@ -239,14 +311,20 @@ def _redirected(url: httpx.URL, response: _Response) -> httpx.URL:
         raise EgressRefused(f"The server redirects to a URL that is refused. {error}") from error
 
 
-def _request_headers(url: httpx.URL, headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
+def _refuse_own_headers(headers: Mapping[str, str]) -> None:
+    own = next((name for name in headers if name.lower() in _OWN_HEADERS), None)
+    if own is not None:
+        raise EgressRefused(f"The header {own} is set by callwright itself.")
+
+
+def _request_headers(url: httpx.URL, headers: Mapping[str, str], length: int) -> list[tuple[bytes, bytes]]:
     try:
         listed = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
     except UnicodeEncodeError as error:
         raise EgressRefused("A header holds characters that HTTP cannot carry.") from error
     own = [(b"host", url.netloc)]
-    if body:
-        own.append((b"content-length", str(len(body)).encode()))
+    if length:
+        own.append((b"content-length", str(length).encode()))
     return own + listed
 
 

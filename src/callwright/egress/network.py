@@ -10,12 +10,14 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
+from typing import TypeVar
 
 import httpcore
 
 from callwright.egress.address import Address, address_refusal
 from callwright.errors import EgressError, EgressRefused
 
+T = TypeVar("T")
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host name, in order of preference, as text; raises OSError when there are none."""
 
@@ -61,20 +63,19 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A TCP stream to the first allowed address of `host` that answers within `timeout` seconds in all."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout if timeout is not None else None
-        allowed = await self._allowed_addresses(host, port, timeout)
-        failure: Exception = httpcore.ConnectError(f"no address of {host} answered")
-        for position, address in enumerate(allowed):
-            share = None
-            if until is not None:
-                # A dead first address must leave time for the next one.
-                share = max(0.0, until - loop.time()) / (len(allowed) - position)
-            try:
-                return await self._sockets.connect_tcp(str(address), port, share, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
+
+        async def connect(address: Address, share: float | None) -> httpcore.AsyncNetworkStream:
+            return await self._sockets.connect_tcp(str(address), port, share, local_address, socket_options)
+
+        return await self._first_that_answers(host, port, timeout, connect)
+
+    async def connect_socket(self, host: str, port: int, timeout: float | None = None) -> socket.socket:
+        """A plain non-blocking TCP socket, connected likewise; for protocols that bring their own streams."""
+
+        async def connect(address: Address, share: float | None) -> socket.socket:
+            return await _connected(address, port, share)
+
+        return await self._first_that_answers(host, port, timeout, connect)
 
     async def connect_unix_socket(
         self,
@@ -88,6 +89,24 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait, on the loop's clock."""
         await asyncio.sleep(seconds)
+
+    async def _first_that_answers(
+        self, host: str, port: int, timeout: float | None, connect: Callable[[Address, float | None], Awaitable[T]]
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout if timeout is not None else None
+        allowed = await self._allowed_addresses(host, port, timeout)
+        failure: Exception = httpcore.ConnectError(f"no address of {host} answered")
+        for position, address in enumerate(allowed):
+            share = None
+            if until is not None:
+                # A dead first address must leave time for the next one.
+                share = max(0.0, until - loop.time()) / (len(allowed) - position)
+            try:
+                return await connect(address, share)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
     async def _allowed_addresses(self, host: str, port: int, timeout: float | None) -> Sequence[Address]:
         candidates = await self._candidates(host, port, timeout)
@@ -119,6 +138,24 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         except UnicodeError as error:  # getaddrinfo encodes names itself and rejects empty and overlong labels so
             raise EgressRefused(f"{host} is not a host name.") from error
         return [ip_address(text) for text in texts]
+
+
+async def _connected(address: Address, port: int, timeout: float | None) -> socket.socket:
+    connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+    kept = False
+    try:
+        connection.settimeout(0)
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
+        kept = True
+    except TimeoutError:
+        raise httpcore.ConnectTimeout("no answer in time") from None
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    finally:
+        if not kept:
+            connection.close()
+    return connection
 
 
 def _system_addresses(host: str, port: int) -> list[str]:

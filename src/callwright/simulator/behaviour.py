@@ -1,4 +1,4 @@
-"""What a simulated callee does, and which number does it: every ending of a call can be tried without a phone.
+"""What a simulated phone does, and which number does it: every ending of a call can be tried without a phone.
 
 The last four digits of the dialled number choose (E.164 numbers are free in their end):
 
@@ -18,13 +18,31 @@ The last four digits of the dialled number choose (E.164 numbers are free in the
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from callwright.telephony.keys import KeyWay
+
 ANSWER_AFTER_SECONDS = 1.0
 """How long a phone rings before somebody picks up."""
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """Keys pressed one after the other."""
+
+    after_seconds: float
+    "from the answer, or from the silence that it is the reaction to"
+    keys: str
+    "0-9 * # A-D"
+    ways: tuple[KeyWay, ...] = (KeyWay.EVENT,)
+    "how each press is told: by one of them, or by several at once as some gateways do"
+    hold_seconds: float = 0.1
+    "how long each key is down; in steps of 20 ms"
+    pause_seconds: float = 0.1
+    "between two keys"
+
+
+@dataclass(frozen=True, slots=True)
 class Behaviour:
-    """One callee's script. Times count from the INVITE unless their name says otherwise."""
+    """One phone's script. Times count from the INVITE unless their name says otherwise."""
 
     ring_after_seconds: float | None = 0.0
     "when 180 goes out (183 with `early_media`); None: never"
@@ -43,7 +61,15 @@ class Behaviour:
     talks: bool = True
     "sends room tone back; False: sends no RTP at all"
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
-    "what the callee's phone can do, in its order of preference"
+    "what the phone can do, in its order of preference"
+    says_hz: tuple[float, ...] = ()
+    "tones to say all the time instead of room tone, so that this phone's sound is found again elsewhere"
+    press: tuple[Press, ...] = ()
+    "keys pressed at fixed times after the answer"
+    press_after_silence: tuple[Press, ...] = ()
+    "the reaction to prompts: the first after the first prompt has fallen silent, the second after the second, ..."
+    silence_seconds: float = 0.6
+    "how long it must be quiet after a prompt until that one counts as over"
 
     def __post_init__(self) -> None:
         if self.reject_status is not None and not 400 <= self.reject_status <= 699:

@@ -1,25 +1,27 @@
-"""A handset's ear and mouth: RTP and RTCP (RFC 3550) of one simulated callee on sockets of its own.
+"""A handset's ear and mouth: RTP and RTCP (RFC 3550) of one simulated phone on sockets of its own.
 
-It hears only the address that was signalled, loses packets when its script says so, sends room tone (or a ringing tone
-before the answer) on the common pace, and reports every five seconds by RTCP as a phone would.
+It hears only the address that was signalled, loses packets when its script says so, sends room tone or tones (or a
+ringing tone before the answer) on the common pace, presses keys, notices when a prompt has fallen silent, and reports
+every five seconds by RTCP as a phone would.
 """
 
 import random
 import secrets
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
-from callwright.audio import g711, tones
+from callwright.audio import g711, levels, tones
 from callwright.errors import RtpError, TelephonyError
 from callwright.rtp import packet as rtp
 from callwright.rtp import rtcp
 from callwright.rtp.statistics import ReceiverStatistics
-from callwright.simulator.behaviour import Behaviour
+from callwright.simulator.behaviour import Behaviour, Press
+from callwright.simulator.keypad import Beat, Keypad
 from callwright.simulator.pace import Pace
 from callwright.simulator.recording import Recording
 from callwright.telemetry.clock import Clock
@@ -30,6 +32,10 @@ REPORT_BEATS = 250
 """Five seconds between RTCP reports (RFC 3550 §6.2)."""
 FIRST_REPORT_BEATS = 25
 ROOM_TONE_DBFS = -58.0
+SOUND_DBFS = -45.0
+"""Louder than this is a prompt or a voice."""
+LEAST_SOUND_FRAMES = 5
+"""A shorter sound is no prompt: a click, or what is left of a tone."""
 PORT_ATTEMPTS = 100
 UNSPECIFIED = {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
 ALL_BITS = 0xFFFF_FFFF
@@ -48,6 +54,12 @@ def room_tone(encoding: str) -> tuple[bytes, ...]:
 def ringing_tone(encoding: str) -> tuple[bytes, ...]:
     """Five seconds of ringing tone in 20 ms frames."""
     return _frames(encoding, tones.ringback(5.0))
+
+
+@cache
+def steady_tone(encoding: str, frequencies_hz: tuple[float, ...]) -> tuple[bytes, ...]:
+    """One second of tones in 20 ms frames; whole numbers of Hz go on without a click."""
+    return _frames(encoding, tones.mixed(frequencies_hz, 1.0, -19.0))
 
 
 def _frames(encoding: str, samples: g711.Samples) -> tuple[bytes, ...]:
@@ -82,13 +94,26 @@ class Peer:
     "RTP payload type → G.711 encoding name, the one to send first"
     receives: bool = True
     "False: the caller put us on hold (sendonly, inactive)"
+    event_payload_type: int | None = None
+    "the number under which it takes telephone-events; None when it takes none"
 
 
 class Handset:
     """Sound of one call, from the INVITE to its end."""
 
-    def __init__(self, host: str, behaviour: Behaviour, pace: Pace, clock: Clock) -> None:
-        """Takes two ports on `host`. TelephonyError when there are none."""
+    def __init__(
+        self,
+        host: str,
+        behaviour: Behaviour,
+        pace: Pace,
+        clock: Clock,
+        tell_key: Callable[[str, int], None] = lambda _key, _ms: None,
+        fell_silent: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Takes two ports on `host`. TelephonyError when there are none.
+
+        `tell_key(key, ms)` is called for presses that go by INFO; `fell_silent` when a prompt was heard to its end.
+        """
         rtp_socket, rtcp_socket = open_port_pair(host)
         self.host = host
         self.port: int = rtp_socket.getsockname()[1]
@@ -98,6 +123,8 @@ class Handset:
         "heard by the network, not by the callee: its script's losses"
         self.packets_from_strangers = 0
         "not from the signalled address: never heard"
+        self.keys_unsent = 0
+        "presses as telephone-events that the peer never agreed to take"
         self._clock = clock
         self._pace = pace
         self._rtp = Datagrams(rtp_socket, self._hear, self._unreachable)
@@ -105,6 +132,13 @@ class Handset:
         self._drop_rate = behaviour.drop_rate
         self._chance = random.Random(behaviour.seed)  # noqa: S311  losses must be the same each time
         self._talks = behaviour.talks
+        self._says_hz = behaviour.says_hz
+        self._silence_seconds = behaviour.silence_seconds
+        self._keypad = Keypad()
+        self._tell_key = tell_key
+        self._fell_silent = fell_silent
+        self._sound_frames = 0
+        self._sound_at = 0.0
         self._peer: Peer | None = None
         self._statistics = ReceiverStatistics(g711.SAMPLE_RATE)
         self._heard_ssrc: int | None = None
@@ -146,6 +180,11 @@ class Handset:
         self._choose_sound()
         self._pace.join(self, self._beat)
 
+    def press(self, wish: Press) -> None:
+        """Press keys from the next beat on; RtpError for what is no key."""
+        hold_ms, pause_ms = round(wish.hold_seconds * 1000), round(wish.pause_seconds * 1000)
+        self._keypad.press(wish.keys, wish.ways, self._pace.beat + 1, hold_ms, pause_ms)
+
     def close(self) -> Recording:
         """Say goodbye by RTCP and free the ports; gives what was heard. May be called twice."""
         self._pace.leave(self)
@@ -160,7 +199,12 @@ class Handset:
         if self._peer is None:
             return
         self._payload_type, encoding = next(iter(self._peer.encodings.items()))
-        self._frames = ringing_tone(encoding) if self._is_ringing else room_tone(encoding)
+        if self._is_ringing:
+            self._frames = ringing_tone(encoding)
+        elif self._says_hz:
+            self._frames = steady_tone(encoding, self._says_hz)
+        else:
+            self._frames = room_tone(encoding)
 
     def _hear(self, data: bytes, source: Address) -> None:
         peer = self._peer
@@ -181,8 +225,11 @@ class Handset:
         encoding = peer.encodings.get(packet.payload_type)
         self._statistics.receive(packet.sequence, packet.timestamp, now, paces=encoding is not None)
         if encoding is not None:
-            samples = g711.decode(encoding, packet.payload).tobytes()
-            self.recording.hear(packet.ssrc, packet.timestamp, samples, now)
+            samples = g711.decode(encoding, packet.payload)
+            self.recording.hear(packet.ssrc, packet.timestamp, samples.tobytes(), now)
+            if levels.rms_dbfs(samples) > SOUND_DBFS:
+                self._sound_frames += 1
+                self._sound_at = now
 
     def _take_report(self, data: bytes, source: Address) -> None:
         if self._peer is None or source[0] != self._peer.host:
@@ -199,16 +246,44 @@ class Handset:
         if self._first_beat is None:
             self._first_beat = beat
         elapsed = beat - self._first_beat
-        if self._peer is not None and self._peer.receives and (self._talks or self._is_ringing):
-            timestamp = (self._first_timestamp + elapsed * FRAME_SAMPLES) & ALL_BITS
-            sequence = (self._first_sequence + self.packets_sent) & 0xFFFF
-            first = 0 if self.packets_sent else 0x80  # the marker begins a talkspurt (RFC 3551 §4.1)
-            header = _HEADER.pack(0x80, first | self._payload_type, sequence, timestamp, self._ssrc)
-            self._rtp.send(header + self._frames[elapsed % len(self._frames)], (self._peer.host, self._peer.port))
-            self.packets_sent += 1
+        keys = self._keypad.take(beat)
+        if self._peer is not None and self._peer.receives:
+            self._send_beat(self._peer, elapsed, keys)
+        for key, ms in keys.told if keys is not None else ():
+            self._tell_key(key, ms)
+        if self._sound_frames and self._clock() - self._sound_at >= self._silence_seconds:
+            was_prompt, self._sound_frames = self._sound_frames >= LEAST_SOUND_FRAMES, 0
+            if was_prompt:
+                self._fell_silent()
         if elapsed >= self._next_report:
             self._next_report = elapsed + REPORT_BEATS
             self._report()
+
+    def _send_beat(self, peer: Peer, elapsed: int, keys: Beat | None) -> None:
+        """What is said in this beat, and what is pressed."""
+        hushed = keys is not None and keys.hushed
+        if keys is not None and keys.tone is not None:
+            self._send(peer, self._payload_type, elapsed, g711.encode(peer.encodings[self._payload_type], keys.tone))
+        elif (self._talks or self._is_ringing) and not hushed:
+            self._send(peer, self._payload_type, elapsed, self._frames[elapsed % len(self._frames)])
+        for begins, frame in keys.events if keys is not None else ():
+            if peer.event_payload_type is None:
+                self.keys_unsent += frame.marker
+                continue
+            since = begins - (self._first_beat or 0)
+            ticks = since * FRAME_SAMPLES + frame.timestamp_ticks
+            self._send_packet(peer, frame.marker << 7 | peer.event_payload_type, ticks, frame.payload)
+
+    def _send(self, peer: Peer, payload_type: int, elapsed: int, payload: bytes) -> None:
+        first = 0 if self.packets_sent else 0x80  # the marker begins a talkspurt (RFC 3551 §4.1)
+        self._send_packet(peer, first | payload_type, elapsed * FRAME_SAMPLES, payload)
+
+    def _send_packet(self, peer: Peer, kind: int, ticks: int, payload: bytes) -> None:
+        timestamp = (self._first_timestamp + ticks) & ALL_BITS
+        sequence = (self._first_sequence + self.packets_sent) & 0xFFFF
+        header = _HEADER.pack(0x80, kind, sequence, timestamp, self._ssrc)
+        self._rtp.send(header + payload, (peer.host, peer.port))
+        self.packets_sent += 1
 
     def _report(self, *, goodbye: bool = False) -> None:
         peer = self._peer

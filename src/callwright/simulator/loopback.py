@@ -15,6 +15,7 @@ from callwright.audio.prompt import Prompt
 from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace, TraceEntry
+from callwright.telephony.incoming import Received
 from callwright.telephony.line import Telephony, TelephonySettings
 
 CALLER = "+6531350000"
@@ -66,7 +67,9 @@ class LoopbackLine:
     """Telephony, and the record of its legs."""
 
     def __init__(self, settings: TelephonySettings, clock: Clock) -> None:
-        self.telephony = Telephony(settings, clock, self._post)
+        self.telephony = Telephony(settings, clock, self._post, received=self._received)
+        self.calls: asyncio.Queue[Received] = asyncio.Queue()
+        "who called, and was neither taken nor refused yet"
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.traces: dict[str, Trace] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -77,6 +80,16 @@ class LoopbackLine:
         for waiting in self._waiting:
             waiting.set()
 
+    def _received(self, received: Received) -> None:
+        self.calls.put_nowait(received)
+
+    async def take(self) -> Received:
+        """Wait for the next call that comes in, and let it ring."""
+        received = await self.calls.get()
+        self.traces[received.leg_id] = Trace(f"session-{received.leg_id}")
+        self.telephony.take(received.leg_id, self.traces[received.leg_id])
+        return received
+
     def dial(self, number: str, session_id: str | None = None) -> str:
         """Call somebody; returns the leg's id."""
         leg_id = f"leg-{next(self._numbers)}-{number}"
@@ -86,13 +99,18 @@ class LoopbackLine:
 
     async def until(self, leg_id: str, kind: type[SomeEvent]) -> SomeEvent:
         """The leg's first event of a kind; EndedWithout when it ends before."""
+        return (await self.several(leg_id, kind, 1))[0]
+
+    async def several(self, leg_id: str, kind: type[SomeEvent], least: int) -> list[SomeEvent]:
+        """The leg's events of a kind, as soon as there are so many; EndedWithout when it ends before."""
         news = asyncio.Event()
         self._waiting.add(news)
         try:
             while True:
+                found: list[SomeEvent] = [event for event in self.events[leg_id] if isinstance(event, kind)]
+                if len(found) >= least:
+                    return found
                 for event in self.events[leg_id]:
-                    if isinstance(event, kind):
-                        return event
                     if isinstance(event, HungUp | NotAnswered):
                         raise EndedWithout(f"{leg_id} ended without {kind.__name__}: {event}")
                 news.clear()

@@ -1,26 +1,28 @@
 """What can be heard: texts and files, made into prompts once and kept.
 
-Which voice speaks is decided here: the first synthesizer that has the asked voice's language, in the order of the
-configuration; the decision is written into the call's trace, as is what came from the cache and how long it took.
+Who speaks is decided by the chain (chain.py). When an engine fails, the next one is asked; each decision with what
+spoke against the others, each failure, what came from the cache and how long it took is written into the call's trace.
 """
 
 import asyncio
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from callwright.audio.prompt import Prompt
 from callwright.contract.voices import resolve_profile
 from callwright.egress import Egress
-from callwright.errors import EgressError, FileFailed, SpeechFailed
+from callwright.errors import EgressError, FileFailed, SpeechFailed, SpeechUnavailable
 from callwright.speech.cache import MOST_BYTES, PromptCache
+from callwright.speech.chain import Chain, Choice
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.sharing import Shared, Stopped
-from callwright.speech.synthesizer import EngineVoice, Synthesizer, VoiceLike
-from callwright.speech.text import MOST_CHARACTERS, sanitise
+from callwright.speech.synthesizer import Synthesizer, VoiceLike
+from callwright.speech.text import MOST_CHARACTERS
 from callwright.speech.workers import Died, WorkerPool
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
@@ -34,10 +36,23 @@ _FILE_FORM = "file 1"
 """Part of a file's content key: changes when the same file would be decoded into another sound."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    synthesizer: Synthesizer
-    voice: EngineVoice
+class _Job:
+    """A text as one engine is to speak it; prepared only if that engine's turn comes."""
+
+    def __init__(self, choice: Choice, text: str, speed: float) -> None:
+        self.choice = choice
+        self.speed = speed
+        self.engine = choice.synthesizer.engine
+        self._given = text
+
+    @cached_property
+    def text(self) -> str:
+        return self.choice.synthesizer.prepared(self._given)
+
+    @cached_property
+    def key(self) -> str:
+        version, voice = self.choice.synthesizer.version, self.choice.voice.name
+        return _content_key(self.engine, version, voice, f"{self.speed:.3f}", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +90,14 @@ class Prompts:
         self._egress = egress
         self._clock = clock
         self._synthesizers = [EspeakSynthesizer(workers)] if synthesizers is None else list(synthesizers)
+        self._chain = Chain(self._synthesizers, clock)
         self._decoders = WorkerPool("decode", workers)
         self._resolve = resolve
         self._cache = PromptCache(folder, clock, cache_bytes)
         self._speaking: Shared[_Made] = Shared()
         self._fetching: Shared[_FetchedPrompt] = Shared()
         self._files: OrderedDict[tuple[str, str], _FetchedPrompt] = OrderedDict()
+        self._stopped = False
 
     async def start(self) -> None:
         """Open the cache and start the worker processes. OSError when the folder cannot be used."""
@@ -89,34 +106,48 @@ class Prompts:
 
     async def stop(self) -> None:
         """End what is under way and every worker process."""
+        self._stopped = True
         await self._speaking.stop()
         await self._fetching.stop()
         await asyncio.gather(self._decoders.stop(), *(synthesizer.stop() for synthesizer in self._synthesizers))
 
     async def speech(self, text: str, voice_profile: str, speed: float, trace: Trace) -> Prompt:
         """A text spoken by the voice `voice_profile` at `speed` (0.5 to 2.0). Raises SpeechFailed."""
-        began = self._clock()
-        choice = self._choose(voice_profile, speed, trace)
+        profile = self._resolve(voice_profile)
+        if profile is None:
+            raise SpeechFailed(f"The voice {voice_profile} is not known.")
+        if not (math.isfinite(speed) and SLOWEST <= speed <= FASTEST):
+            raise SpeechFailed(f"The speed {speed} is not between {SLOWEST} and {FASTEST}.")
         if len(text) > MOST_CHARACTERS:
             raise SpeechFailed(f"The text is longer than {MOST_CHARACTERS} characters.")
-        plain = sanitise(text)
-        if not plain:
+        if not any(character.isalnum() for character in text):
             raise SpeechFailed("The text holds no letter and no digit that could be spoken.")
-        key = _content_key(
-            choice.synthesizer.engine, choice.synthesizer.version, choice.voice.name, f"{speed:.3f}", plain
-        )
-        prompt = self._cache.find(key)
-        made = _Made(prompt, "") if prompt else await self._spoken(key, plain, choice, speed)
-        trace.add(
-            self._clock(),
-            "speech.cache",
-            hit=prompt is not None,
-            key=key[:16],
-            seconds=round(made.prompt.duration_seconds, 2),
-            ms=round((self._clock() - began) * 1000, 1),
-            note=made.note or None,
-        )
-        return made.prompt
+        choices = self._chain.choices(profile)
+        if not choices:
+            raise SpeechFailed(f"No speech engine here speaks {profile.locale}, the language of {voice_profile}.")
+        jobs = [_Job(choice, text, speed) for choice in choices]
+        against = self._chain.objections(profile, choices)
+        resting: set[str] = set()
+        for job in jobs:
+            why = self._chain.why_resting(job.engine)
+            # What is there already needs no engine, so a resting one's voice is still heard.
+            if why is not None and self._cache.find(job.key) is None:
+                against[job.engine] = why
+                resting.add(job.engine)
+        jobs.sort(key=lambda job: job.engine in resting)
+        for job in jobs:
+            against.pop(job.engine, None)
+            self._tell_choice(trace, voice_profile, job, against)
+            try:
+                return await self._said(job, trace)
+            except SpeechFailed as error:
+                trace.add(
+                    self._clock(), "speech.failed", engine=job.engine, voice=job.choice.voice.name, reason=str(error)
+                )
+                if self._stopped or len(jobs) == 1:
+                    raise
+                against[job.engine] = str(error)
+        raise SpeechFailed("Nobody could speak the text: " + " ".join(against[job.engine] for job in jobs))
 
     async def file(self, sub_account_id: str, url: str, trace: Trace) -> Prompt:
         """A customer's mp3 or wav file of at most 5,242,880 bytes, kept for an hour by URL. Raises FileFailed."""
@@ -139,38 +170,52 @@ class Prompts:
         )
         return fetched.prompt
 
-    def _choose(self, voice_profile: str, speed: float, trace: Trace) -> _Choice:
-        profile = self._resolve(voice_profile)
-        if profile is None:
-            raise SpeechFailed(f"The voice {voice_profile} is not known.")
-        if not (math.isfinite(speed) and SLOWEST <= speed <= FASTEST):
-            raise SpeechFailed(f"The speed {speed} is not between {SLOWEST} and {FASTEST}.")
-        for synthesizer in self._synthesizers:
-            voice = synthesizer.voice_for(profile)
-            if voice is not None:
-                trace.add(
-                    self._clock(),
-                    "speech.voice",
-                    profile=voice_profile,
-                    engine=synthesizer.engine,
-                    voice=voice.name,
-                    fallback=not voice.exact,
-                    speed=speed,
-                )
-                return _Choice(synthesizer, voice)
-        raise SpeechFailed(f"No speech engine here speaks {profile.locale}, the language of {voice_profile}.")
+    def _tell_choice(self, trace: Trace, voice_profile: str, job: _Job, against: Mapping[str, str]) -> None:
+        skipped = "; ".join(f"{engine}: {why}" for engine, why in against.items())
+        trace.add(
+            self._clock(),
+            "speech.voice",
+            profile=voice_profile,
+            engine=job.engine,
+            voice=job.choice.voice.name,
+            fallback=not job.choice.voice.exact,
+            speed=job.speed,
+            **({"skipped": skipped} if skipped else {}),
+        )
 
-    async def _spoken(self, key: str, text: str, choice: _Choice, speed: float) -> _Made:
+    async def _said(self, job: _Job, trace: Trace) -> Prompt:
+        """From the cache, or made now. Raises SpeechFailed."""
+        began = self._clock()
+        prompt = self._cache.find(job.key)
+        made = _Made(prompt, "") if prompt else await self._spoken(job)
+        trace.add(
+            self._clock(),
+            "speech.cache",
+            hit=prompt is not None,
+            key=job.key[:16],
+            seconds=round(made.prompt.duration_seconds, 2),
+            ms=round((self._clock() - began) * 1000, 1),
+            note=made.note or None,
+        )
+        return made.prompt
+
+    async def _spoken(self, job: _Job) -> _Made:
         async def make() -> _Made:
-            spoken = await choice.synthesizer.synthesize(text, choice.voice, speed)
+            if not job.text:
+                raise SpeechFailed("The text holds no letter and no digit that could be spoken.")
             try:
-                prompt = await asyncio.to_thread(self._cache.store, key, spoken.pcm)
+                spoken = await job.choice.synthesizer.synthesize(job.text, job.choice.voice, job.speed)
+            except SpeechUnavailable:
+                self._chain.let_rest(job.engine)
+                raise
+            try:
+                prompt = await asyncio.to_thread(self._cache.store, job.key, spoken.pcm)
             except OSError as error:
                 raise SpeechFailed(f"The spoken text could not be kept: {error.strerror}.") from error
             return _Made(prompt, "only letters and digits were spoken: the engine died of the text" * spoken.simplified)
 
         try:
-            return await self._speaking.run(key, make)
+            return await self._speaking.run(job.key, make)
         except Stopped:
             raise SpeechFailed("The text was not spoken: callwright is stopping.") from None
         except SpeechFailed as error:

@@ -25,6 +25,10 @@ class VoiceLike(Protocol):
     def gender(self) -> Literal["F", "M"]:
         """F or M."""
 
+    @property
+    def family(self) -> str:
+        """Whose naming it is (contract/voices.py), which tells an engine whether the name is one of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineVoice:
@@ -59,6 +63,9 @@ class Synthesizer(Protocol):
     def voice_for(self, profile: VoiceLike) -> EngineVoice | None:
         """The engine's voice for a profile, or None when it does not speak that language."""
 
+    def prepared(self, text: str) -> str:
+        """What of a customer's text this engine is given; empty when nothing in it can be spoken."""
+
     async def start(self) -> None:
         """Get ready; may be called once, before the first text."""
 
@@ -66,4 +73,8 @@ class Synthesizer(Protocol):
         """End everything that was started."""
 
     async def synthesize(self, text: str, voice: EngineVoice, speed: float) -> Spoken:
-        """Speak a sanitised text at `speed` times the normal rate (0.5 to 2.0). Raises SpeechFailed."""
+        """Speak a prepared text at `speed` times the normal rate (0.5 to 2.0).
+
+        Raises SpeechFailed; SpeechUnavailable when other texts would fail there too, so that others are asked first for
+        a while.
+        """

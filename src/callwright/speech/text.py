@@ -71,3 +71,19 @@ def _plain_words(word: str) -> list[str]:
         for part in "".join(kept).split()
         for start in range(0, len(part), LONGEST_WORD)
     ]
+
+
+def readable(text: str) -> str:
+    """The text as a speech service may be given it: everything but what cannot be read or what XML cannot hold.
+
+    Control and format characters go, but the two joiners that scripts like Persian and Hindi need; punctuation, which
+    tells a good voice how to speak, stays. Empty when nothing can be spoken.
+    """
+    plain = "".join(character if _is_readable(character) else " " for character in unicodedata.normalize("NFC", text))
+    plain = _SPACES.sub(" ", plain).strip()
+    return plain if any(character.isalnum() for character in plain) else ""
+
+
+def _is_readable(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] != "C" or character in "\u200c\u200d"

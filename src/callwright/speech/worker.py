@@ -1,4 +1,4 @@
-"""A worker process: `python -m callwright.speech.worker speak|decode`, one job at a time over its standard streams.
+"""A worker process: `python -m callwright.speech.worker ROLE`, one job at a time over its standard streams.
 
 It holds no secrets (its environment is emptied by who starts it), opens no network connection, and has limits on memory
 and processor time, because hostile text and files may kill it or take it over. A decoding worker cannot open anything
@@ -15,7 +15,11 @@ from typing import BinaryIO
 from callwright.speech import messages
 
 MEMORY_BYTES = 768 * 1024 * 1024
+PIPER_MEMORY_BYTES = 2048 * 1024 * 1024
+"""Address space, not memory in use: onnxruntime reserves far more than it touches."""
+
 JOB_CPU_SECONDS = 15
+PIPER_JOB_CPU_SECONDS = 60
 _SPEAK_OPEN_FILES = 24
 
 Job = Callable[[messages.Head, bytes], tuple[messages.Head, bytes]]
@@ -31,12 +35,12 @@ def main(role: str) -> None:
     os.close(nothing)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    job = _speaking() if role == "speak" else _decoding()
-    _limit(resource.RLIMIT_NOFILE, _SPEAK_OPEN_FILES if role == "speak" else answers.fileno() + 1)
+    _limit(resource.RLIMIT_AS, PIPER_MEMORY_BYTES if role == "piper" else MEMORY_BYTES)
+    job = {"speak": _speaking, "piper": _speaking_with_piper, "decode": _decoding}[role]()
+    _limit(resource.RLIMIT_NOFILE, answers.fileno() + 1 if role == "decode" else _SPEAK_OPEN_FILES)
     _answer(answers, {"ready": True}, b"")
     while (message := messages.read(jobs)) is not None:
-        _grant_cpu_seconds(JOB_CPU_SECONDS)
+        _grant_cpu_seconds(PIPER_JOB_CPU_SECONDS if role == "piper" else JOB_CPU_SECONDS)
         _answer(answers, *job(*message))
 
 
@@ -59,6 +63,27 @@ def _speaking() -> Job:
 
     # The first resampling loads what the rest needs.
     downsampled(bytes(4_410), espeak.sample_rate_hz)
+    return speak
+
+
+def _speaking_with_piper() -> Job:
+    from callwright.speech.providers.piper_library import Piper, PiperError
+    from callwright.speech.sound import TooLong, downsampled
+
+    piper = Piper()
+
+    def speak(head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
+        try:
+            sound, sample_rate_hz = piper.speak(body.decode(), str(head["voice"]), float(head["speed"]))
+            return {"ok": True}, downsampled(sound, sample_rate_hz)
+        except PiperError as error:
+            return {"ok": False, "reason": str(error)}, b""
+        except TooLong:
+            return {"ok": False, "reason": "the text takes longer than 10 minutes to speak"}, b""
+        except MemoryError:
+            return {"ok": False, "reason": "it needs too much memory"}, b""
+
+    downsampled(bytes(4_410), 22_050)
     return speak
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from callwright.speech import messages
 from callwright.speech.messages import BadMessage, Head
 
-Role = Literal["speak", "decode"]
+Role = Literal["speak", "decode", "piper"]
 
 SPAWN_SECONDS = 15.0
 """How long a new process may take to say that it is ready; a busy machine is slow, a healthy one needs 0.2 s."""

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from sqlalchemy import (
     Connection,
@@ -13,19 +12,19 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callwright.errors import StorageError
-from callwright.storage import outbox
+from callwright.storage import editions, outbox
+from callwright.storage.editions import Upsert
 from callwright.storage.keys import digest_of
 from callwright.storage.records import ApiKey, Webhook, WebhookKind
-from callwright.storage.schema import api_keys, editions, sub_accounts, webhooks
+from callwright.storage.schema import api_keys, sub_accounts, webhooks
 from callwright.storage.secrets_box import SecretsBox, webhook_place
-
-API_KEYS_EDITION: Final = "api_keys"
 
 HAS_SUB_ACCOUNT = select(exists().where(sub_accounts.c.sub_account_id == bindparam("sub_account_id")))
 INSERT_KEY = insert(api_keys)
@@ -55,32 +54,28 @@ NOTE_USE = (
     )
     .values(last_used_at=bindparam("at"))
 )
-EDITION = select(editions.c.number).where(editions.c.name == bindparam("name"))
 WEBHOOKS = select(
-    webhooks.c.sub_account_id, webhooks.c.kind, webhooks.c.url, webhooks.c.enabled, webhooks.c.http_auth_header
+    webhooks.c.sub_account_id,
+    webhooks.c.kind,
+    webhooks.c.url,
+    webhooks.c.enabled,
+    webhooks.c.http_auth_header,
+    webhooks.c.payload_version,
 ).where(webhooks.c.sub_account_id == bindparam("sub_account_id"))
 ALL_WEBHOOKS = WEBHOOKS.order_by(webhooks.c.kind)
+ENABLED_WEBHOOKS = select(webhooks.c.sub_account_id, webhooks.c.kind).where(webhooks.c.enabled == true())
 ONE_WEBHOOK = WEBHOOKS.where(webhooks.c.kind == bindparam("kind"))
 DELETE_WEBHOOK = delete_from(webhooks).where(
     webhooks.c.sub_account_id == bindparam("sub_account_id"), webhooks.c.kind == bindparam("kind")
 )
-
-# `ON CONFLICT` is one and the same in both databases, but SQLAlchemy keeps it with the dialects.
-Upsert = sqlite.Insert | postgresql.Insert
 
 
 def _ensure_sub_account(query: Upsert) -> Insert:
     return query.on_conflict_do_nothing(index_elements=[sub_accounts.c.sub_account_id])
 
 
-def _next_edition(query: Upsert) -> Insert:
-    return query.values(name=bindparam("edition"), number=1).on_conflict_do_update(
-        index_elements=[editions.c.name], set_={"number": editions.c.number + 1}
-    )
-
-
 def _put_webhook(query: Upsert) -> Insert:
-    written = ("url", "enabled", "http_auth_header", "updated_at")
+    written = ("url", "enabled", "http_auth_header", "payload_version", "updated_at")
     return query.on_conflict_do_update(
         index_elements=[webhooks.c.sub_account_id, webhooks.c.kind],
         set_={name: query.excluded[name] for name in written},
@@ -90,10 +85,6 @@ def _put_webhook(query: Upsert) -> Insert:
 ENSURE_SUB_ACCOUNT: Mapping[str, Insert] = {
     "sqlite": _ensure_sub_account(sqlite.insert(sub_accounts)),
     "postgresql": _ensure_sub_account(postgresql.insert(sub_accounts)),
-}
-NEXT_EDITION: Mapping[str, Insert] = {
-    "sqlite": _next_edition(sqlite.insert(editions)),
-    "postgresql": _next_edition(postgresql.insert(editions)),
 }
 PUT_WEBHOOK: Mapping[str, Insert] = {
     "sqlite": _put_webhook(sqlite.insert(webhooks)),
@@ -146,7 +137,7 @@ def add_key(
             "created_at": at,
         },
     )
-    _move_on(connection)
+    editions.move_on(connection, editions.API_KEYS)
     return key
 
 
@@ -154,7 +145,7 @@ def revoke_key(connection: Connection, key_id: str, at: float) -> bool:
     """Revoke for good; False when there is no such live key."""
     revoked = connection.execute(REVOKE_KEY, {"this_key_id": key_id, "at": at}).rowcount == 1
     if revoked:
-        _move_on(connection)
+        editions.move_on(connection, editions.API_KEYS)
     return revoked
 
 
@@ -169,15 +160,9 @@ def list_keys(connection: Connection) -> tuple[ApiKey, ...]:
     return tuple(_key(row) for row in connection.execute(ALL_KEYS).mappings())
 
 
-def edition_of_keys(connection: Connection) -> int:
-    """Grows with every key made or revoked, by whichever process."""
-    return connection.execute(EDITION, {"name": API_KEYS_EDITION}).scalar_one_or_none() or 0
-
-
-def live_keys(connection: Connection) -> tuple[int, list[tuple[str, ApiKey]]]:
-    """The edition, and (digest, key) for every key that is not revoked."""
-    edition = edition_of_keys(connection)
-    return edition, [(row["digest"], _key(row)) for row in connection.execute(LIVE_KEYS).mappings()]
+def live_keys(connection: Connection) -> list[tuple[str, ApiKey]]:
+    """(digest, key) for every key that is not revoked."""
+    return [(row["digest"], _key(row)) for row in connection.execute(LIVE_KEYS).mappings()]
 
 
 def put_webhook(connection: Connection, webhook: Webhook, box: SecretsBox, at: float) -> None:
@@ -195,9 +180,11 @@ def put_webhook(connection: Connection, webhook: Webhook, box: SecretsBox, at: f
             "http_auth_header": (
                 None if secret is None else box.seal(secret, webhook_place(webhook.sub_account_id, webhook.kind))
             ),
+            "payload_version": webhook.payload_version,
             "updated_at": at,
         },
     )
+    editions.move_on(connection, editions.WEBHOOKS)
     if webhook.enabled:
         outbox.release(connection, webhook.sub_account_id, webhook.kind, at)
     else:
@@ -222,11 +209,13 @@ def delete_webhook(connection: Connection, box: SecretsBox, sub_account_id: str,
     if webhook is not None:
         connection.execute(DELETE_WEBHOOK, {"sub_account_id": sub_account_id, "kind": kind.value})
         outbox.hold(connection, sub_account_id, kind)
+        editions.move_on(connection, editions.WEBHOOKS)
     return webhook
 
 
-def _move_on(connection: Connection) -> None:
-    connection.execute(NEXT_EDITION[connection.dialect.name], {"edition": API_KEYS_EDITION})
+def enabled_webhooks(connection: Connection) -> list[tuple[str, WebhookKind]]:
+    """(sub-account, kind) of every webhook that is enabled."""
+    return [(sub_account_id, WebhookKind(kind)) for sub_account_id, kind in connection.execute(ENABLED_WEBHOOKS)]
 
 
 def _key(row: RowMapping) -> ApiKey:
@@ -250,4 +239,5 @@ def _webhook(row: RowMapping, box: SecretsBox) -> Webhook:
         url=row["url"],
         enabled=row["enabled"],
         http_auth_header=None if sealed is None else box.open(sealed, place),
+        payload_version=row["payload_version"],
     )

@@ -1,9 +1,8 @@
 """API keys: how they are made, what is kept of them, and the ring that answers for them without SQL.
 
 A key is `cw_` and 43 characters of base64url: 256 random bits (RFC 4648 §5). The database holds its SHA-256; a fast
-hash is right for a secret that nobody can guess. The ring holds every live key of the installation in memory and is
-read anew when the edition in the database has moved on, which is asked at most every `RING_AGE_SECONDS`: so long may a
-key that another process revoked still be taken.
+hash is right for a secret that nobody can guess. The ring holds every live key of the installation in memory (see
+mirror.py).
 """
 
 import hashlib
@@ -17,7 +16,6 @@ from callwright.storage.records import ApiKey
 
 PREFIX: Final = "cw_"
 RANDOM_BYTES: Final = 32
-RING_AGE_SECONDS: Final = 2.0
 LAST_USED_SECONDS: Final = 60.0
 """How coarse last-used times are: they are written together, at most this often."""
 LEAST_PRESET_LENGTH: Final = 8
@@ -48,18 +46,14 @@ class KeyRing:
     def __init__(self) -> None:
         self._keys: dict[str, list[tuple[str, ApiKey]]] = {}
         self._used: dict[str, float] = {}
-        self.edition: int | None = None
-        "the edition in the database that this ring was read at; None before the first time"
-        self.checked_at = float("-inf")
         self.used_since: float | None = None
         "when the first last-used time that is not written yet was noted"
 
-    def fill(self, edition: int, keys: Iterable[tuple[str, ApiKey]]) -> None:
+    def fill(self, keys: Iterable[tuple[str, ApiKey]]) -> None:
         """Take over (digest, key) for all live keys."""
         self._keys = {}
         for digest, key in keys:
             self._keys.setdefault(digest[:INDEX_LENGTH], []).append((digest, key))
-        self.edition = edition
 
     def find(self, text: str, now: float) -> ApiKey | None:
         """The live key with this text.

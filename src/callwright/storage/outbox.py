@@ -11,11 +11,14 @@ from typing import Final
 from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, true, update
 
 from callwright.errors import StorageError
+from callwright.storage import editions
 from callwright.storage.records import DeliveryAttempt, DeliveryState, DueDelivery, Lane, StoredDelivery
 from callwright.storage.schema import DUE_DELIVERY, HELD_DELIVERY, deliveries, delivery_attempts, webhooks
 from callwright.storage.secrets_box import SecretsBox, webhook_place
 
 MOST_ERROR_LENGTH: Final = 500
+MOST_DUE_STATUSES: Final = 1_000
+"""VCS that may wait for one endpoint; more are dropped, as they are best effort (contract §6)."""
 
 _endpoint = (
     exists()
@@ -57,6 +60,16 @@ EXHAUST_HELD = (
     update(deliveries)
     .where(HELD_DELIVERY, deliveries.c.due_since <= bindparam("before"))
     .values(state=DeliveryState.EXHAUSTED.value)
+)
+HAS_ENDPOINT = select(
+    exists().where(
+        webhooks.c.sub_account_id == bindparam("this_sub_account_id"),
+        webhooks.c.kind == bindparam("this_kind"),
+        webhooks.c.enabled == true(),
+    )
+)
+WAITING = select(func.count()).select_from(
+    select(deliveries.c.next_attempt_at).where(*_of_endpoint, DUE_DELIVERY).limit(bindparam("most")).subquery()
 )
 INSERT_ATTEMPT = insert(delivery_attempts)
 NOTE_END = (
@@ -178,6 +191,54 @@ def make_due(connection: Connection, session_id: str, kind: str, body: bytes, at
     connection.execute(MAKE_DUE, {"this_session_id": session_id, "this_kind": kind, "new_body": body, "now": at})
 
 
+def is_wanted(connection: Connection, sub_account_id: str, kind: str) -> bool:
+    """Whether there is an enabled webhook for such events."""
+    values = {"this_sub_account_id": sub_account_id, "this_kind": kind}
+    return bool(connection.execute(HAS_ENDPOINT, values).scalar_one())
+
+
+def enqueue(  # one event, whole
+    connection: Connection,
+    sub_account_id: str,
+    session_id: str | None,
+    kind: str,
+    event_id: str,
+    body: bytes,
+    at: float,
+) -> str:
+    """An event that was not owed before: DUE now if somebody wants it, else NO_ENDPOINT. Its delivery id."""
+    wanted = is_wanted(connection, sub_account_id, kind)
+    delivery_id = str(uuid.uuid4())
+    connection.execute(
+        OWE,
+        {
+            "delivery_id": delivery_id,
+            "event_id": event_id,
+            "sub_account_id": sub_account_id,
+            "session_id": session_id,
+            "kind": kind,
+            "state": (DeliveryState.DUE if wanted else DeliveryState.NO_ENDPOINT).value,
+            "body": body,
+            "attempts": 0,
+            "due_since": at,
+            "next_attempt_at": at,
+        },
+    )
+    return delivery_id
+
+
+def enqueue_if_room(
+    connection: Connection, sub_account_id: str, session_id: str, kind: str, event_id: str, body: bytes, at: float
+) -> bool:
+    """A best-effort event: nothing is written when nobody wants it, or when too many wait already."""
+    endpoint = {"this_sub_account_id": sub_account_id, "this_kind": kind}
+    waiting = connection.execute(WAITING, {**endpoint, "most": MOST_DUE_STATUSES}).scalar_one()
+    if waiting >= MOST_DUE_STATUSES or not is_wanted(connection, sub_account_id, kind):
+        return False
+    enqueue(connection, sub_account_id, session_id, kind, event_id, body, at)
+    return True
+
+
 def hold(connection: Connection, sub_account_id: str, kind: str) -> None:
     """The endpoint is away: its due events wait."""
     connection.execute(HOLD, {"this_sub_account_id": sub_account_id, "this_kind": kind})
@@ -209,7 +270,7 @@ def due(connection: Connection, box: SecretsBox, sub_account_id: str, kind: str,
             delivery_id=row["delivery_id"],
             event_id=row["event_id"],
             sub_account_id=row["sub_account_id"],
-            session_id=row["session_id"],
+            session_id=row["session_id"] or "",
             kind=row["kind"],
             url=row["url"],
             http_auth_header=None if row["http_auth_header"] is None else box.open(row["http_auth_header"], place),
@@ -255,6 +316,7 @@ def disable_endpoint(connection: Connection, sub_account_id: str, kind: str, url
     values = {"this_sub_account_id": sub_account_id, "this_kind": kind}
     if connection.execute(DISABLE_WEBHOOK, {**values, "this_url": url}).rowcount == 1:
         connection.execute(HOLD, values)
+        editions.move_on(connection, editions.WEBHOOKS)
 
 
 def deliveries_of(connection: Connection, session_id: str) -> tuple[StoredDelivery, ...]:
@@ -264,7 +326,7 @@ def deliveries_of(connection: Connection, session_id: str) -> tuple[StoredDelive
         StoredDelivery(
             delivery_id=row["delivery_id"],
             event_id=row["event_id"],
-            session_id=row["session_id"],
+            session_id=row["session_id"] or "",
             kind=row["kind"],
             state=DeliveryState(row["state"]),
             body=row["body"],

@@ -58,15 +58,45 @@ class WebhookKind(StrEnum):
     VNU = "VNU"
 
 
+class RecordingState(StrEnum):
+    """How far a recording is, in the contract's words (§9.4)."""
+
+    PROCESSING = "PROCESSING"
+    "being recorded, or waiting to be uploaded"
+    PROCESSING_FAILED = "PROCESSING_FAILED"
+    UPLOAD_COMPLETED = "UPLOAD_COMPLETED"
+    UPLOAD_FAILED = "UPLOAD_FAILED"
+    CALLBACK_COMPLETED = "CALLBACK_COMPLETED"
+    "uploaded, and its VRU was taken; worked out from the event, never written"
+    CALLBACK_FAILED = "CALLBACK_FAILED"
+    "uploaded, and its VRU was given up; worked out from the event, never written"
+
+
+class ExportState(StrEnum):
+    """How far an export job is (contract §11.1)."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EMPTY = "empty"
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class DialIntent:
-    """An INVITE that was about to leave, written before it did."""
+    """An INVITE that was about to leave, written before it did; or one that came (inbound)."""
 
     leg_id: str
     session_id: str
     sip_call_id: str
     trunk: str
     dialled_at: float
+    source: str | None = None
+    "None in rows of earlier versions"
+    destination: str | None = None
+    inbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +125,8 @@ class Webhook:
     enabled: bool
     http_auth_header: str | None = field(repr=False)
     "sent verbatim as Authorization; a secret"
+    payload_version: int = 3
+    "where a VCA carries digits, 1 to 3 (contract §13 row 6)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +160,7 @@ class DueDelivery:
     "the same on every try"
     sub_account_id: str
     session_id: str
+    "empty for an event that belongs to no session"
     kind: str
     url: str
     http_auth_header: str | None = field(repr=False)
@@ -158,11 +191,86 @@ class StoredDelivery:
     delivery_id: str
     event_id: str
     session_id: str
+    "empty for an event that belongs to no session"
     kind: str
     state: DeliveryState
     body: bytes | None
     next_attempt_at: float | None
     attempts: tuple[DeliveryAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualNumber:
+    """A number that people call to reach a sub-account, and that its calls may show."""
+
+    msisdn: str
+    "E.164 with +"
+    sub_account_id: str
+    reference_id: str
+    "names it in webhooks"
+    country: str | None
+    "ISO 3166-1 alpha-2"
+    status: str
+    "Active, Unhealthy, Expiring or Inactive"
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Where a sub-account's recordings are pushed to (contract §9.3)."""
+
+    protocol: str
+    "S3, SFTP or LOCAL"
+    host: str
+    port: int | None
+    username: str
+    password: str = field(repr=False)
+    path: str
+    audio_format: str = "mp3"
+    "mp3 or wav"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecording:
+    """One recording as it stands."""
+
+    recording_id: str
+    session_id: str
+    sub_account_id: str
+    leg_id: str
+    state: RecordingState
+    started_at: float
+    duration_seconds: float | None
+    path: str | None
+    "of the spooled file"
+    external_url: str | None
+    "None until it is uploaded"
+    attempts: int
+    "tries to upload so far"
+    next_attempt_at: float | None
+    "None: still being recorded, or over"
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExport:
+    """One export job."""
+
+    job_id: str
+    sub_account_id: str
+    state: ExportState
+    begins_at: float
+    "sessions accepted at this moment or later"
+    ends_at: float
+    "and before this one"
+    most_rows: int
+    "0: all"
+    created_at: float
+    expires_at: float | None
+    "when the link stops working; None until it works"
+    token: str = field(repr=False)
+    "the secret of the download link"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
-SCHEMA_REVISION: Final = "0001"
+SCHEMA_REVISION: Final = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -72,8 +73,24 @@ webhooks = Table(
     Column("enabled", Boolean, nullable=False),
     Column("http_auth_header", LargeBinary),  # sealed by secrets_box
     Column("updated_at", Double, nullable=False),
+    Column("payload_version", Integer, nullable=False, server_default=text("3")),
     PrimaryKeyConstraint("sub_account_id", "kind"),
 )
+
+# Numbers that people call to reach a sub-account, and that its calls may show.
+virtual_numbers = Table(
+    "virtual_numbers",
+    metadata,
+    Column("msisdn", String(16), primary_key=True),  # E.164 with +; of one sub-account at a time
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("reference_id", String(36), nullable=False),
+    Column("country", String(2)),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    CheckConstraint("status IN ('Active', 'Unhealthy', 'Expiring', 'Inactive')", name="status"),
+)
+Index("ix_virtual_numbers_sub_account_id", virtual_numbers.c.sub_account_id, virtual_numbers.c.msisdn)
 
 sessions = Table(
     "sessions",
@@ -95,6 +112,26 @@ Index("ix_sessions_accepted_at", sessions.c.accepted_at)
 # Few sessions are open at a time; this index holds only them, so that recovery reads nothing else.
 OPEN_SESSION = text("state <> 'FINISHED'")
 Index("ix_sessions_open", sessions.c.accepted_at, sqlite_where=OPEN_SESSION, postgresql_where=OPEN_SESSION)
+# Lists of one sub-account's sessions, newest first: all, or of one status (none yet: live).
+Index("ix_sessions_of", sessions.c.sub_account_id, sessions.c.accepted_at, sessions.c.session_id)
+Index(
+    "ix_sessions_of_status",
+    sessions.c.sub_account_id,
+    sessions.c.status,
+    sessions.c.accepted_at,
+    sessions.c.session_id,
+)
+
+# Whom the legs of a session call, for lists of the sessions with one number.
+session_destinations = Table(
+    "session_destinations",
+    metadata,
+    Column("sub_account_id", String(64), nullable=False),
+    Column("destination", String(255), nullable=False),
+    Column("accepted_at", Double, nullable=False),
+    Column("session_id", String(36), ForeignKey("sessions.session_id"), nullable=False),
+    PrimaryKeyConstraint("sub_account_id", "destination", "accepted_at", "session_id"),
+)
 
 # What explain needs beyond the summary; apart from the sessions, which stay small.
 traces = Table(
@@ -104,7 +141,7 @@ traces = Table(
     Column("body", LargeBinary, nullable=False),  # zlib of JSON, see records.py
 )
 
-# A row here means: an INVITE may have left for this leg. It is never dialled again.
+# A row here means: an INVITE may have left for this leg (it is never dialled again), or one came (inbound).
 dial_intents = Table(
     "dial_intents",
     metadata,
@@ -113,6 +150,9 @@ dial_intents = Table(
     Column("sip_call_id", String(255), nullable=False),
     Column("trunk", String(255), nullable=False),
     Column("dialled_at", Double, nullable=False),
+    Column("source", String(255)),
+    Column("destination", String(255)),
+    Column("inbound", Boolean, nullable=False, server_default=false()),
 )
 Index("ix_dial_intents_session_id", dial_intents.c.session_id)
 
@@ -122,7 +162,7 @@ deliveries = Table(
     Column("delivery_id", String(36), primary_key=True),
     Column("event_id", String(64), nullable=False),
     Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
-    Column("session_id", String(36), ForeignKey("sessions.session_id"), nullable=False),
+    Column("session_id", String(36), ForeignKey("sessions.session_id")),  # null: of no session (VNU)
     Column("kind", String(3), nullable=False),
     Column("state", String(16), nullable=False),
     Column("body", LargeBinary),
@@ -163,4 +203,102 @@ delivery_attempts = Table(
     Column("error", Text),
     Column("elapsed_ms", Integer, nullable=False),
     PrimaryKeyConstraint("delivery_id", "number"),
+)
+
+# Where a sub-account's recordings are pushed to.
+recording_push_configs = Table(
+    "recording_push_configs",
+    metadata,
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), primary_key=True),
+    Column("protocol", String(8), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("port", Integer),
+    Column("username", Text, nullable=False),
+    Column("password", LargeBinary, nullable=False),  # sealed by secrets_box
+    Column("path", Text, nullable=False),
+    Column("audio_format", String(4), nullable=False),
+    Column("updated_at", Double, nullable=False),
+    CheckConstraint("protocol IN ('S3', 'SFTP', 'LOCAL')", name="protocol"),
+    CheckConstraint("audio_format IN ('mp3', 'wav')", name="audio_format"),
+)
+
+# PROCESSING without `next_attempt_at` is being recorded; with it, waits to be pushed.
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("recording_id", String(36), primary_key=True),
+    Column("session_id", String(36), ForeignKey("sessions.session_id"), nullable=False),
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("leg_id", String(64), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("duration_seconds", Double),
+    Column("path", Text),  # of the spooled file
+    Column("external_url", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Double),
+    Column("last_error", Text),
+    Column("delivery_id", String(36)),  # of the event that tells of its end
+    CheckConstraint(
+        "state IN ('PROCESSING', 'PROCESSING_FAILED', 'UPLOAD_COMPLETED', 'UPLOAD_FAILED')",
+        name="state",
+    ),
+)
+Index("ix_recordings_session_id", recordings.c.session_id)
+OPEN_RECORDING = text("state = 'PROCESSING'")
+Index("ix_recordings_open", recordings.c.next_attempt_at, sqlite_where=OPEN_RECORDING, postgresql_where=OPEN_RECORDING)
+
+# Jobs that write sessions out as a table, and what they wrote, in pieces.
+exports = Table(
+    "exports",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("begins_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Column("most_rows", Integer, nullable=False),  # 0: all
+    Column("created_at", Double, nullable=False),
+    Column("token_digest", String(64), nullable=False, unique=True),  # SHA-256 of the link's secret, hexadecimal
+    Column("token", LargeBinary, nullable=False),  # the link's secret, sealed by secrets_box
+    Column("expires_at", Double),
+    CheckConstraint(
+        "state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'empty', 'error')", name="state"
+    ),
+)
+OPEN_EXPORT = text("state IN ('queued', 'running')")
+Index("ix_exports_open", exports.c.created_at, sqlite_where=OPEN_EXPORT, postgresql_where=OPEN_EXPORT)
+Index("ix_exports_sub_account_id", exports.c.sub_account_id, exports.c.created_at)
+
+export_pieces = Table(
+    "export_pieces",
+    metadata,
+    Column("job_id", String(36), ForeignKey("exports.job_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # zlib of the text
+    PrimaryKeyConstraint("job_id", "number"),
+)
+
+# One-time codes that were spoken to somebody.
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("session_id", String(36), primary_key=True),
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("destination", String(16), nullable=False),
+    Column("code", LargeBinary, nullable=False),  # sealed by secrets_box
+    Column("status", String(8), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    Column("resending_interval_seconds", Integer, nullable=False),
+    CheckConstraint("status IN ('WAITING', 'VERIFIED', 'FAILED', 'EXPIRED')", name="status"),
+)
+WAITING_VERIFICATION = text("status = 'WAITING'")
+Index(
+    "ix_verifications_waiting",
+    verifications.c.sub_account_id,
+    verifications.c.destination,
+    sqlite_where=WAITING_VERIFICATION,
+    postgresql_where=WAITING_VERIFICATION,
 )

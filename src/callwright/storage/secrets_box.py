@@ -25,6 +25,21 @@ def webhook_place(sub_account_id: str, kind: str) -> str:
     return f"webhooks/{sub_account_id}/{kind}/http_auth_header"
 
 
+def push_config_place(sub_account_id: str) -> str:
+    """What the password of a recording push config is bound to."""
+    return f"recording_push_configs/{sub_account_id}/password"
+
+
+def export_place(job_id: str) -> str:
+    """What the secret of an export's link is bound to."""
+    return f"exports/{job_id}/token"
+
+
+def verification_place(session_id: str) -> str:
+    """What the code of a verification is bound to."""
+    return f"verifications/{session_id}/code"
+
+
 def read_or_create_key(path: Path) -> bytes:
     """The key in `path`; made with mode 0600 when there is none. Safe against two processes doing it at once.
 

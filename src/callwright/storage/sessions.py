@@ -4,14 +4,18 @@ The rules of the house stand here: accepted and owed are one transaction; a leg 
 once only; a session has one terminal record.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, Insert, RowMapping, Select, bindparam, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from callwright.callflow.plan import Callflow
+from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import SessionSummary
+from callwright.contract.session_list import IN_PROGRESS, SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import outbox
+from callwright.storage.editions import Upsert
 from callwright.storage.records import (
     DialIntent,
     SessionState,
@@ -21,7 +25,7 @@ from callwright.storage.records import (
     decode_summary,
     decode_trace,
 )
-from callwright.storage.schema import OPEN_SESSION, dial_intents, sessions, traces
+from callwright.storage.schema import OPEN_SESSION, dial_intents, session_destinations, sessions, traces
 from callwright.telemetry.trace import Trace
 
 MOST_RECENT: Final = 1_000
@@ -29,6 +33,22 @@ MOST_RECENT: Final = 1_000
 INSERT_SESSION = insert(sessions)
 INSERT_INTENT = insert(dial_intents)
 INSERT_TRACE = insert(traces)
+
+
+def _note_destination_once(query: Upsert) -> Insert:
+    accepted = select(
+        sessions.c.sub_account_id,
+        bindparam("new_destination", type_=session_destinations.c.destination.type),
+        sessions.c.accepted_at,
+        sessions.c.session_id,
+    ).where(sessions.c.session_id == bindparam("this_session_id"))
+    return query.from_select(["sub_account_id", "destination", "accepted_at", "session_id"], accepted)
+
+
+NOTE_DESTINATION: Mapping[str, Insert] = {
+    "sqlite": _note_destination_once(sqlite.insert(session_destinations).on_conflict_do_nothing()),
+    "postgresql": _note_destination_once(postgresql.insert(session_destinations).on_conflict_do_nothing()),
+}
 MARK_DIALLED = (
     update(sessions)
     .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state != SessionState.FINISHED.value)
@@ -58,6 +78,16 @@ ONE_SESSION = SESSIONS.where(sessions.c.session_id == bindparam("this_session_id
 # The condition is written as in the index, word for word, or SQLite does not see that the index answers it.
 OPEN_SESSIONS = SESSIONS.where(OPEN_SESSION).order_by(sessions.c.accepted_at, sessions.c.session_id)
 RECENT_SESSIONS = SESSIONS.order_by(sessions.c.accepted_at.desc(), sessions.c.session_id).limit(bindparam("most"))
+FINISHED_SESSIONS = (
+    SESSIONS.where(
+        sessions.c.sub_account_id == bindparam("this_sub_account_id"),
+        tuple_(sessions.c.accepted_at, sessions.c.session_id) > tuple_(bindparam("last_at"), bindparam("last_id")),
+        sessions.c.accepted_at < bindparam("before_at"),
+        sessions.c.status.is_not(None),
+    )
+    .order_by(sessions.c.accepted_at, sessions.c.session_id)
+    .limit(bindparam("most"))
+)
 INTENTS = (
     select(
         dial_intents.c.leg_id,
@@ -65,6 +95,9 @@ INTENTS = (
         dial_intents.c.sip_call_id,
         dial_intents.c.trunk,
         dial_intents.c.dialled_at,
+        dial_intents.c.source,
+        dial_intents.c.destination,
+        dial_intents.c.inbound,
     )
     .where(dial_intents.c.session_id == bindparam("this_session_id"))
     .order_by(dial_intents.c.dialled_at, dial_intents.c.leg_id)
@@ -88,7 +121,28 @@ def accept(
             "valid_until": callflow.valid_until,
         },
     )
+    for called in {action.destination for action in callflow.actions if isinstance(action, MakeCall)}:
+        _note_destination(connection, session_id, called)
     outbox.owe(connection, session_id, sub_account_id, "VSS")
+
+
+def accept_incoming(
+    connection: Connection, sub_account_id: str, callflow: Callflow, encoded: str, intent: DialIntent
+) -> None:
+    """Write the session of a call that came in, its leg, and the summary that is owed for it."""
+    connection.execute(
+        INSERT_SESSION,
+        {
+            "session_id": intent.session_id,
+            "sub_account_id": sub_account_id,
+            "state": SessionState.DIALLED.value,
+            "call_flow_request_id": callflow.call_flow_request_id,
+            "callflow": encoded,
+            "accepted_at": intent.dialled_at,
+        },
+    )
+    _insert_intent(connection, intent)
+    outbox.owe(connection, intent.session_id, sub_account_id, "VSS")
 
 
 def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
@@ -98,16 +152,7 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
     """
     if connection.execute(MARK_DIALLED, {"this_session_id": intent.session_id}).rowcount != 1:
         raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
-    connection.execute(
-        INSERT_INTENT,
-        {
-            "leg_id": intent.leg_id,
-            "session_id": intent.session_id,
-            "sip_call_id": intent.sip_call_id,
-            "trunk": intent.trunk,
-            "dialled_at": intent.dialled_at,
-        },
-    )
+    _insert_intent(connection, intent)
 
 
 def finish(
@@ -150,10 +195,97 @@ def recent(connection: Connection, limit: int) -> tuple[StoredSession, ...]:
     return tuple(_session(connection, row) for row in rows)
 
 
+def page_query(wanted: SessionQuery) -> Select[tuple[object, ...]]:
+    """The query for one page. `status IS NULL` says live: a status is written with the terminal record."""
+    columns = sessions.c
+    place = columns if wanted.destination is None else session_destinations.c
+    query = SESSIONS.where(place.sub_account_id == bindparam("this_sub_account_id"))
+    if wanted.destination is not None:
+        query = query.where(
+            session_destinations.c.session_id == columns.session_id,
+            session_destinations.c.destination == bindparam("this_destination"),
+        )
+    if wanted.status == IN_PROGRESS:
+        query = query.where(columns.status.is_(None))
+    elif wanted.status is not None:
+        query = query.where(columns.status == bindparam("this_status"))
+    if wanted.from_at is not None:
+        query = query.where(place.accepted_at >= bindparam("from_at"))
+    if wanted.to_at is not None:
+        query = query.where(place.accepted_at < bindparam("to_at"))
+    if wanted.after is not None:
+        query = query.where(
+            tuple_(place.accepted_at, place.session_id) < tuple_(bindparam("last_at"), bindparam("last_id"))
+        )
+    return query.order_by(place.accepted_at.desc(), place.session_id.desc()).limit(bindparam("most"))
+
+
+def page(connection: Connection, sub_account_id: str, wanted: SessionQuery) -> tuple[StoredSession, ...]:
+    """One page of a sub-account's sessions, newest first, at most 1,000."""
+    values = {
+        "this_sub_account_id": sub_account_id,
+        "this_destination": wanted.destination,
+        "this_status": None if wanted.status == IN_PROGRESS else wanted.status,
+        "from_at": wanted.from_at,
+        "to_at": wanted.to_at,
+        "last_at": None if wanted.after is None else wanted.after.accepted_at,
+        "last_id": None if wanted.after is None else wanted.after.session_id,
+        "most": max(0, min(wanted.limit, MOST_RECENT)),
+    }
+    used = {name: value for name, value in values.items() if value is not None}
+    rows = connection.execute(page_query(wanted), used).mappings().all()
+    return tuple(_session(connection, row) for row in rows)
+
+
+def finished(  # one page, whole
+    connection: Connection,
+    sub_account_id: str,
+    begins_at: float,
+    ends_at: float,
+    after: tuple[float, str] | None,
+    limit: int,
+) -> tuple[StoredSession, ...]:
+    """Sessions with a terminal record, accepted from `begins_at` to before `ends_at`, oldest first, after `after`."""
+    last_at, last_id = after or (begins_at, "")  # no id is before the empty one
+    values = {
+        "this_sub_account_id": sub_account_id,
+        "before_at": ends_at,
+        "last_at": last_at,
+        "last_id": last_id,
+        "most": max(0, min(limit, MOST_RECENT)),
+    }
+    rows = connection.execute(FINISHED_SESSIONS, values).mappings().all()
+    return tuple(_session(connection, row) for row in rows)
+
+
 def find_trace(connection: Connection, session_id: str) -> Trace | None:
     """The trace of a finished session."""
     body = connection.execute(TRACE, {"this_session_id": session_id}).scalar_one_or_none()
     return None if body is None else decode_trace(session_id, body)
+
+
+def _insert_intent(connection: Connection, intent: DialIntent) -> None:
+    connection.execute(
+        INSERT_INTENT,
+        {
+            "leg_id": intent.leg_id,
+            "session_id": intent.session_id,
+            "sip_call_id": intent.sip_call_id,
+            "trunk": intent.trunk,
+            "dialled_at": intent.dialled_at,
+            "source": intent.source,
+            "destination": intent.destination,
+            "inbound": intent.inbound,
+        },
+    )
+    if intent.destination is not None:
+        _note_destination(connection, intent.session_id, intent.destination)
+
+
+def _note_destination(connection: Connection, session_id: str, destination: str) -> None:
+    connection.execute(
+        NOTE_DESTINATION[connection.dialect.name], {"this_session_id": session_id, "new_destination": destination}
+    )
 
 
 def _session(connection: Connection, row: RowMapping) -> StoredSession:
@@ -161,7 +293,7 @@ def _session(connection: Connection, row: RowMapping) -> StoredSession:
     intents = (
         ()
         if state is SessionState.ACCEPTED  # nothing was dialled, no need to ask
-        else connection.execute(INTENTS, {"this_session_id": row["session_id"]}).mappings()
+        else connection.execute(INTENTS, {"this_session_id": row["session_id"]}).mappings()  # named as its fields
     )
     return StoredSession(
         session_id=row["session_id"],
@@ -171,10 +303,5 @@ def _session(connection: Connection, row: RowMapping) -> StoredSession:
         accepted_at=row["accepted_at"],
         finished_at=row["finished_at"],
         summary=None if row["summary"] is None else decode_summary(row["summary"]),
-        dial_intents=tuple(
-            DialIntent(
-                intent["leg_id"], intent["session_id"], intent["sip_call_id"], intent["trunk"], intent["dialled_at"]
-            )
-            for intent in intents
-        ),
+        dial_intents=tuple(DialIntent(**intent) for intent in intents),
     )

@@ -7,22 +7,24 @@ later may work) and StorageError for everything else.
 
 A caller that is cancelled while it waits leaves its change in the queue: it will be made. Who must know the outcome
 shields the call.
+
+Sessions, webhooks, deliveries and keys are here; numbers, recordings, exports and verifications in `store_*.py`.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self, TypeVar
-
-from sqlalchemy import Connection
+from typing import Final, Self
 
 from callwright.callflow.plan import Callflow
 from callwright.callflow.summary import SessionSummary
+from callwright.contract.session_list import SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
 from callwright.storage.database import Database, open_database
-from callwright.storage.keys import LAST_USED_SECONDS, RING_AGE_SECONDS, KeyRing, check_preset, new_key_text
+from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
 from callwright.storage.records import (
     ApiKey,
     DeliveryAttempt,
@@ -38,30 +40,27 @@ from callwright.storage.records import (
     encode_trace,
 )
 from callwright.storage.secrets_box import SecretsBox, read_or_create_key
-from callwright.storage.transactions import Transactions
+from callwright.storage.store_exports import ExportStore
+from callwright.storage.store_numbers import NumberStore
+from callwright.storage.store_recordings import RecordingStore
+from callwright.storage.store_verifications import VerificationStore
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.trace import Trace
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS: Final = 0.9
 """How long a transaction waits for another process. Twice that is the longest wait: one batch ahead, one's own."""
 KEY_FILE_NAME: Final = "secrets.key"
+MOST_WAITING_FOR_EVENTS: Final = 2_000
+"""With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store:
+class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
     def __init__(self, database: Database, box: SecretsBox, clock: Clock) -> None:
-        self._database = database
-        self._box = box
-        self._clock = clock
-        self._changes = Transactions(database.write, "storage-writer")
-        self._questions = Transactions(database.read, "storage-reader")
-        self._ring = KeyRing()
-        self._refreshing: asyncio.Task[None] | None = None
+        super().__init__(database, box, clock)
         self._noting: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -100,9 +99,9 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        for task in (self._refreshing, self._noting):
-            if task is not None:
-                await asyncio.wait([task])
+        await self._mirror.settle()
+        if self._noting is not None:
+            await asyncio.wait([self._noting])
         try:
             await self._note_use()
         finally:
@@ -119,12 +118,43 @@ class Store:
             lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at)
         )
 
-    async def record_dial_intent(self, session_id: str, leg_id: str, sip_call_id: str, trunk: str, at: float) -> None:
+    async def accept_incoming(  # one call, whole
+        self,
+        session_id: str,
+        sub_account_id: str,
+        leg_id: str,
+        source: str,
+        destination: str,
+        sip_call_id: str,
+        trunk: str,
+        at: float,
+    ) -> None:
+        """Write the session of a call that came in, DIALLED, with its leg and the VSS that is owed for it.
+
+        Its callflow is empty and bears the session's id as `call_flow_request_id`: what to do comes by webhook.
+        """
+        callflow = Callflow((), session_id)
+        encoded = encode_callflow(callflow)
+        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True)
+        await self._change(
+            lambda connection: sessions.accept_incoming(connection, sub_account_id, callflow, encoded, intent)
+        )
+
+    async def record_dial_intent(  # one leg, whole
+        self,
+        session_id: str,
+        leg_id: str,
+        sip_call_id: str,
+        trunk: str,
+        at: float,
+        source: str | None = None,
+        destination: str | None = None,
+    ) -> None:
         """Write down that an INVITE is about to leave; only then may it.
 
         Raises StorageError when this leg was written before, or its session is unknown or finished: do not dial.
         """
-        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at)
+        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination)
         await self._change(lambda connection: sessions.intend_to_dial(connection, intent))
 
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
@@ -153,16 +183,51 @@ class Store:
         """The latest sessions, newest first; at most 1,000."""
         return await self._ask(lambda connection: sessions.recent(connection, limit))
 
+    async def list_sessions(self, sub_account_id: str, wanted: SessionQuery) -> tuple[StoredSession, ...]:
+        """One page of a sub-account's sessions, newest first; at most 1,000."""
+        return await self._ask(lambda connection: sessions.page(connection, sub_account_id, wanted))
+
     # --- webhooks and deliveries -------------------------------------------------------------------------------------
 
-    async def put_webhook(
-        self, sub_account_id: str, kind: WebhookKind, url: str, http_auth_header: str | None, *, enabled: bool = True
+    async def put_webhook(  # one registration, whole
+        self,
+        sub_account_id: str,
+        kind: WebhookKind,
+        url: str,
+        http_auth_header: str | None,
+        *,
+        enabled: bool = True,
+        payload_version: int = 3,
     ) -> Webhook:
         """Register a webhook, or replace what is registered for that kind. Events held for want of it go on."""
-        webhook = Webhook(sub_account_id, kind, url, enabled, http_auth_header)
+        webhook = Webhook(sub_account_id, kind, url, enabled, http_auth_header, payload_version)
         at = self._clock()
         await self._change(lambda connection: accounts.put_webhook(connection, webhook, self._box, at))
+        await self._look_again()
         return webhook
+
+    def has_webhook(self, sub_account_id: str, kind: WebhookKind) -> bool:
+        """Whether events of this kind are wanted: from memory, as it was when a key or number was last looked up."""
+        return (sub_account_id, kind) in self._mirror.webhooks
+
+    async def enqueue_event(
+        self, sub_account_id: str, session_id: str, kind: WebhookKind, event_id: str, body: bytes
+    ) -> bool:
+        """Have a best-effort event (VCS) delivered if an enabled webhook wants it; whether it will be tried.
+
+        Costs nothing when nobody wants it. Dropped when 1,000 of its kind wait for the same endpoint, or the disk does
+        not keep up. `event_id` is the same on every try. Raises StorageError for an unknown session.
+        """
+        if self._mirror.is_old():
+            await self._mirror.freshen()
+        if not self.has_webhook(sub_account_id, kind) or self._changes.waiting > MOST_WAITING_FOR_EVENTS:
+            return False
+        at = self._clock()
+        return await self._change(
+            lambda connection: outbox.enqueue_if_room(
+                connection, sub_account_id, session_id, kind.value, event_id, body, at
+            )
+        )
 
     async def list_webhooks(self, sub_account_id: str) -> tuple[Webhook, ...]:
         """What a sub-account has registered, by kind."""
@@ -174,9 +239,11 @@ class Store:
 
     async def delete_webhook(self, sub_account_id: str, kind: WebhookKind) -> Webhook | None:
         """Take a registration away; what it was, or None. Its due events are held, not lost."""
-        return await self._change(
+        deleted = await self._change(
             lambda connection: accounts.delete_webhook(connection, self._box, sub_account_id, kind)
         )
+        await self._look_again()
+        return deleted
 
     async def delivery_lanes(self) -> tuple[Lane, ...]:
         """Every endpoint that has something to send, now or later, the earliest first."""
@@ -211,6 +278,7 @@ class Store:
     async def disable_endpoint(self, sub_account_id: str, kind: str, url: str) -> None:
         """Switch a webhook off because `url` answered that it is gone for good; its due events are held."""
         await self._change(lambda connection: outbox.disable_endpoint(connection, sub_account_id, kind, url))
+        await self._look_again()
 
     async def exhaust_held(self, before: float) -> int:
         """Give up events that are held and became due before `before`; how many."""
@@ -244,13 +312,11 @@ class Store:
 
     async def find_key(self, text: str) -> ApiKey | None:
         """The live key with this text, or None. Asks the database at most every two seconds, for all keys at once."""
+        if self._mirror.is_old():
+            await self._mirror.freshen()
         now = self._clock()
-        if now - self._ring.checked_at > RING_AGE_SECONDS:
-            if self._refreshing is None:
-                self._refreshing = asyncio.create_task(self._refresh_ring())
-            await asyncio.shield(self._refreshing)
-        key = self._ring.find(text, now)
-        since = self._ring.used_since
+        key = self._mirror.keys.find(text, now)
+        since = self._mirror.keys.used_since
         if since is not None and now - since > LAST_USED_SECONDS and self._noting is None and not self._closed:
             self._noting = asyncio.create_task(self._note_use())
         return key
@@ -268,7 +334,7 @@ class Store:
         """Revoke for good: at once here, within seconds in other processes. False when there is no such live key."""
         at = self._clock()
         revoked = await self._change(lambda connection: accounts.revoke_key(connection, key_id, at))
-        await self._expire_ring()
+        await self._mirror.expire()
         return revoked
 
     # --- how it is done ----------------------------------------------------------------------------------------------
@@ -276,38 +342,22 @@ class Store:
     async def _add_key(self, text: str, sub_account_id: str, name: str, scopes: Sequence[str]) -> None:
         at = self._clock()
         await self._change(lambda connection: accounts.add_key(connection, text, sub_account_id, name, scopes, at))
-        await self._expire_ring()
+        await self._mirror.expire()
 
-    async def _expire_ring(self) -> None:
-        """Have the next request read the keys anew; a reading that is under way may be from before the change."""
-        if self._refreshing is not None:
-            await asyncio.wait([self._refreshing])
-        self._ring.checked_at = float("-inf")
-
-    async def _refresh_ring(self) -> None:
-        asked_at = self._clock()
-        try:
-            edition = await self._ask(accounts.edition_of_keys)
-            if edition != self._ring.edition:
-                self._ring.fill(*await self._ask(accounts.live_keys))
-            self._ring.checked_at = asked_at
-        finally:
-            self._refreshing = None
+    async def _look_again(self) -> None:
+        """After a change of webhooks: know it at once, because `has_webhook` cannot wait."""
+        await self._mirror.expire()
+        with suppress(StorageError):  # the change is made; whoever asks next finds out
+            await self._mirror.freshen()
 
     async def _note_use(self) -> None:
         """Write last-used times; when the database cannot now, they wait for the next time."""
-        used = self._ring.take_used()
+        used = self._mirror.keys.take_used()
         try:
             if used:
                 await self._changes.run(lambda connection: accounts.note_use(connection, used))
         except StorageError as error:
             _log.warning("when keys were last used is not written yet: %s", error)
-            self._ring.put_back(used)
+            self._mirror.keys.put_back(used)
         finally:
             self._noting = None
-
-    async def _change(self, work: Callable[[Connection], T]) -> T:
-        return await self._changes.run(work)
-
-    async def _ask(self, question: Callable[[Connection], T]) -> T:
-        return await self._questions.run(question)

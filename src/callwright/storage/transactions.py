@@ -102,6 +102,11 @@ class Transactions:
         self._busy = False
         self._closing: asyncio.Future[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the next batch."""
+        return len(self._waiting)
+
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction; durable when this returns.
 

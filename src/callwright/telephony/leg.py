@@ -1,12 +1,20 @@
-"""One dialled leg: what is known of it, what it offers and answers, what its ends mean. Pure; `line.py` carries.
+"""One leg: what is known of it, what it offers and answers, what its ends mean. Pure; `exchange.py` carries.
 
     PREPARING ──▶ CALLING ──▶ UP ──▶ ENDING ──▶ (gone)
-        │            │                  ▲
+        │            │        ▲         ▲
+        └────────────┴────────┼─────────┤
+                              │         │
+    OFFERED ──▶ ANSWERING ────┘         │
         └────────────┴──────────────────┘
 
-PREPARING: the trunk's address is looked up and RTP ports are taken; a hang-up here means that nothing is ever dialled.
-CALLING: the INVITE is out. UP: answered, with a codec. ENDING: the signalling is done with and the media stream is
-being closed for its figures; then the one NotAnswered or HungUp is posted.
+A leg that we dial. PREPARING: the trunk's address is looked up and RTP ports are taken; a hang-up here means that
+nothing is ever dialled. CALLING: the INVITE is out.
+
+A leg that came in. OFFERED: somebody calls, and nobody picked up yet. ANSWERING: our 200 is out; its ACK is not back,
+so we do not know whether the caller hears us.
+
+UP: answered, with a codec. ENDING: the signalling is done with and the media stream is being closed for its figures;
+then the one NotAnswered or HungUp is posted.
 """
 
 import asyncio
@@ -20,12 +28,10 @@ from callwright.sip import sdp
 from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, make_answer, make_offer
 from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
+from callwright.telephony.keys import KeyPresses
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia, StreamReport
 from callwright.telephony.trunk import Trunk, ip_literal
 from callwright.telephony.trunking import Attempt
-
-SAME_DIGIT_SECONDS = 0.12
-"""The same key by two ways (RTP and INFO) within this time was pressed once."""
 
 BUSY_STATUSES = {486, 600}
 NO_ANSWER_STATUSES = {408, 480}
@@ -36,20 +42,15 @@ class Stage(Enum):
 
     PREPARING = "preparing"
     CALLING = "calling"
+    OFFERED = "offered"
+    ANSWERING = "answering"
     UP = "up"
     ENDING = "ending"
 
 
-class DigitWay(Enum):
-    """How a key press came."""
-
-    RTP = "RTP"
-    INFO = "INFO"
-
-
 @dataclass(slots=True)
 class Leg:
-    """The record of one dialled leg, from `dial` to its one last event."""
+    """The record of one leg, from `dial` or its INVITE to its one last event."""
 
     leg_id: str
     source: str
@@ -58,6 +59,12 @@ class Leg:
     sip_call_id: str
     trace: Trace
     stage: Stage = Stage.PREPARING
+    inbound: bool = False
+    is_taken: bool = True
+    "somebody above wants its events; False for a call that came in until then"
+    offer_received: bytes = b""
+    "the caller's; empty when it wants ours"
+    pick_up_wanted: bool = False
     hang_up_wanted: bool = False
     "somebody above asked for its end"
     given_up: tuple[int, str] | None = None
@@ -79,19 +86,10 @@ class Leg:
     sdp_session_id: int = 0
     sdp_version: int = 0
     offered: sdp.SessionDescription | None = None
-    "our last offer"
-    last_digit: tuple[str, DigitWay, float] | None = None
+    "our last description: what a peer that asks for an offer is offered"
+    keys: KeyPresses = field(default_factory=KeyPresses)
     last: Event | None = None
     "what will be posted once the media stream is closed"
-
-    def is_repeated(self, digit: str, way: DigitWay, at: float) -> bool:
-        """Whether this key press came by another way already; notes it when it did not."""
-        if self.last_digit is not None:
-            known, by, when = self.last_digit
-            if known == digit and by is not way and abs(at - when) <= SAME_DIGIT_SECONDS:
-                return True
-        self.last_digit = (digit, way, at)
-        return False
 
     def stop_waiting(self) -> None:
         """No other address will be tried because of silence."""
@@ -120,6 +118,7 @@ class Leg:
             version=self.sdp_version,
             codecs=self.trunk.codecs,
         )
+        self.offered = description
         return sdp.serialize(description), agreed
 
     def _place(self) -> tuple[str, int]:
@@ -152,6 +151,7 @@ def remote_media(agreed: Negotiated, former: RemoteMedia | None) -> RemoteMedia:
         codec=agreed.codec,
         payload_type=agreed.payload_type,
         event_payload_type=next((number for number, name in agreed.received.items() if name == TELEPHONE_EVENT), None),
+        sent_event_payload_type=agreed.event_payload_type,
         direction=direction,
         rtcp_address=agreed.rtcp_host or None,
         rtcp_port=agreed.rtcp_port,
@@ -167,6 +167,8 @@ def status_of_failure(leg: Leg, failure: CallFailed) -> CallStatus:
         return CallStatus.FAILED
     if leg.hang_up_wanted:
         return CallStatus.CANCELED
+    if leg.inbound:  # the caller took it back, or nobody here picked up for too long
+        return CallStatus.NO_ANSWER if failure.locally_generated else CallStatus.CANCELED
     if failure.status in BUSY_STATUSES:
         return CallStatus.BUSY
     if failure.status in NO_ANSWER_STATUSES and (leg.was_heard or not failure.locally_generated):
@@ -201,6 +203,8 @@ def hung_up(leg: Leg, at: float, *, by_peer: bool, reason: str) -> Event:
             return NotAnswered(at, leg.leg_id, CallStatus.FAILED, status, why)
         return HungUp(at, leg.leg_id, HungUpBy.NETWORK, why)
     if leg.stage is not Stage.UP:
+        if leg.inbound and not by_peer and not leg.hang_up_wanted:
+            return NotAnswered(at, leg.leg_id, CallStatus.FAILED, 408, reason)  # our 200 was never acknowledged
         return NotAnswered(at, leg.leg_id, CallStatus.CANCELED, 487, reason)
     if by_peer:
         return HungUp(at, leg.leg_id, HungUpBy.THEM, reason)

@@ -1,51 +1,46 @@
-"""Telephony's door: dials legs over trunks, plays to them, hangs up, and posts what became of them.
+"""Telephony's door: dials legs over trunks and takes calls in, plays, listens, bridges, records, hangs up, and posts
+what became of each leg.
 
-    dial ─▶ trunk's address, RTP ports ─▶ INVITE ─▶ Ringing* ─▶ Answered(codec) ─▶ HungUp
-                                             └─▶ NotAnswered
-
-Every dialled leg ends in exactly one NotAnswered or HungUp; `leg.py` says what the ends mean. Calls to us are refused.
+Every leg that was dialled or taken ends in exactly one NotAnswered or HungUp; `leg.py` says what the ends mean,
+`outgoing.py` and `incoming.py` how legs come up, `exchange.py` what all of them share.
 """
 
 import asyncio
 import logging
-import secrets
 import socket
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from callwright.audio.prompt import Prompt
 from callwright.callflow import events
-from callwright.callflow.events import Event, HungUp, NotAnswered
-from callwright.callflow.outcome import CallStatus, HungUpBy
-from callwright.errors import ErrorCode, SdpError, TelephonyError, TrunksFull
-from callwright.sip import outputs, sdp
-from callwright.sip.address import NameAddr
+from callwright.callflow.events import Event
+from callwright.errors import TelephonyError
+from callwright.sip import outputs
 from callwright.sip.agent import UserAgent
-from callwright.sip.digest import Credentials
-from callwright.sip.negotiation import Negotiated, read_answer
 from callwright.sip.outputs import Address, Output
 from callwright.sip.profile import AgentProfile
-from callwright.sip.streams import place_text
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
-from callwright.telephony.leg import DigitWay, Leg, Stage
+from callwright.telephony.exchange import UNAVAILABLE, Exchange
+from callwright.telephony.incoming import Incoming, Received, refuse_everybody
+from callwright.telephony.keys import KeyWay
+from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
-from callwright.telephony.media.stream import StreamReport
+from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.resolver import Resolver
-from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, readable_text, sip_token
+from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, sip_token
 from callwright.telephony.trunk import Trunk, ip_literal
-from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
+from callwright.telephony.trunking import Trunking
 
 log = logging.getLogger(__name__)
 
-NOT_ACCEPTABLE_HERE = 488
-UNAVAILABLE = 503
-NORMAL_CLEARING = "Q.850;cause=16"
 MEDIA_RESTART_SECONDS = 1.0
 """Between two attempts to start a media process that died."""
+MOST_UNCLAIMED = 8
+"""Messages of a call that is not known yet: its INVITE, and our 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,8 @@ class TelephonySettings:
     "how long `stop` waits for answers to its BYEs and CANCELs"
     timers: Timers = field(default_factory=Timers)
     "of SIP transactions; the defaults are RFC 3261's"
+    decide_seconds: float = 30.0
+    "how long a call that came in waits for `take` or `refuse`"
     silence_seconds: float = 30.0
     "without RTP and RTCP, until the trace says so"
     log_level: str = "info"
@@ -98,24 +95,31 @@ def reachable_host(bound: str, trunks: tuple[Trunk, ...]) -> str:
 
 
 class Telephony:
-    """Lines to the outside. `post(leg_id, event)` is called on the loop for each thing that happens to a leg."""
+    """Lines to the outside. `post(leg_id, event)` is called on the loop for each thing that happens to a leg.
 
-    def __init__(self, settings: TelephonySettings, clock: Clock, post: Callable[[str, Event], None]) -> None:
+    `received` is called for each call that comes in; without it calls to us are refused.
+    """
+
+    def __init__(
+        self,
+        settings: TelephonySettings,
+        clock: Clock,
+        post: Callable[[str, Event], None],
+        *,
+        received: Callable[[Received], None] = refuse_everybody,
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        self._post = post
+        self._received = received
         self._trunks = {trunk.name: trunk for trunk in settings.trunks}
-        self._legs: dict[str, Leg] = {}
-        self._leg_of_call: dict[str, Leg] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._exchange = Exchange(clock, post)
         self._stopping = False
-        self._host = ""
         self._trunking = Trunking(settings.trunks, clock, sip_token)
-        self._agent: UserAgent
-        self._signalling: Signalling | None = None
+        self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
         self._media: MediaPlane
+        self._resolver: Resolver
+        self._outgoing: Outgoing
+        self._incoming: Incoming
         self.address: Address = (settings.sip_host, settings.sip_port)
         "where SIP is bound, once started"
 
@@ -124,12 +128,12 @@ class Telephony:
     @property
     def ready(self) -> bool:
         """Legs can be dialled: SIP is bound and the media process is up."""
-        return self._signalling is not None and self._media.ready and not self._stopping
+        return self._exchange.signalling is not None and self._media.ready and not self._stopping
 
     @property
     def legs(self) -> int:
         """Legs whose last event was not posted yet."""
-        return len(self._legs)
+        return len(self._exchange.legs)
 
     async def start(self) -> None:
         """Bind SIP and start the media process; TelephonyError names the flag that changes what is taken."""
@@ -138,10 +142,9 @@ class Telephony:
         try:
             bound = udp.getsockname()
             self.address = (bound[0], bound[1])
-            self._host = reachable_host(bound[0], settings.trunks)
-            rtp_host = settings.rtp_host or self._host
+            host = reachable_host(bound[0], settings.trunks)
             self._media = MediaPlane(
-                rtp_host,
+                settings.rtp_host or host,
                 settings.rtp_ports,
                 self._clock,
                 self._media_event,
@@ -155,10 +158,11 @@ class Telephony:
             tcp.close()
             raise
         trunking = self._trunking
-        trunking.use(Resolver(udp.family, self._clock))
+        self._resolver = Resolver(udp.family, self._clock)
+        trunking.use(self._resolver)
         gate = Gate(trunking.admits)
         profile = AgentProfile(
-            self._host,
+            host,
             bound[1],
             stream_ports={} if settings.tls is None else {"TLS": settings.tls.port},
             timers=settings.timers,
@@ -166,32 +170,39 @@ class Telephony:
             may_grow=trunking.may_grow,
             within_budget=gate.within_budget,
         )
-        self._agent = UserAgent(profile, sip_token)
-        self._signalling = Signalling(udp, self._agent, self._clock, self)
-        local = "" if ip_literal(bound[0]) is None or bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104
-        await self._signalling.open_streams(tcp, settings.tls, trunking, local)
-        await trunking.start(self._agent, self._carry, self._host)
+        exchange = self._exchange
+        exchange.agent = UserAgent(profile, sip_token)
+        exchange.media = self._media
+        self._outgoing = Outgoing(exchange, trunking, host)
+        exchange.finished = self._outgoing.finished
+        self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds)
+        exchange.signalling = Signalling(udp, exchange.agent, self._clock, self)
+        local = "" if bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104  compared, not bound
+        await exchange.signalling.open_streams(tcp, settings.tls, trunking, local)
+        await trunking.start(exchange.agent, exchange.carry, host)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
         self._stopping = True
-        if self._signalling is None:
+        exchange = self._exchange
+        if exchange.signalling is None:
             return
-        for leg_id in tuple(self._legs):
+        for leg_id in tuple(exchange.legs):
             self.hang_up(leg_id)
         try:
             async with asyncio.timeout(self._settings.stop_limit_seconds):
-                await self._empty.wait()
+                await exchange.empty.wait()
         except TimeoutError:
-            log.warning("%d legs did not end within %g s", len(self._legs), self._settings.stop_limit_seconds)
-        for task in tuple(self._tasks):
+            log.warning("%d legs did not end within %g s", self.legs, self._settings.stop_limit_seconds)
+        for task in tuple(exchange.tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for leg in tuple(self._legs.values()):
-            self._finish(leg, self._cut_off(leg))
+        await asyncio.gather(*exchange.tasks, return_exceptions=True)
+        for leg in tuple(exchange.legs.values()):
+            exchange.cut_off(leg)
+        self._incoming.stop()
         await self._trunking.stop()
-        self._signalling.close()
-        self._signalling = None
+        exchange.signalling.close()
+        exchange.signalling = None
         await self._media.stop()
 
     def route(self, destination: str) -> Route:
@@ -200,273 +211,110 @@ class Telephony:
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Call `destination`, showing `source` (E.164 with +). ValueError when a leg of that id runs."""
-        if leg_id in self._legs:
-            raise ValueError(f"leg {leg_id} was dialled already")
-        leg = Leg(leg_id, source, destination, self._trunks[route.trunk], route.sip_call_id, trace)
-        leg.sdp_session_id = secrets.randbits(62)
-        self._legs[leg_id] = leg
-        self._leg_of_call[leg.sip_call_id] = leg
-        self._empty.clear()
-        self._run(self._prepare(leg), leg)
+        self._outgoing.dial(Leg(leg_id, source, destination, self._trunks[route.trunk], route.sip_call_id, trace))
+
+    def take(self, leg_id: str, trace: Trace) -> None:
+        """Let a call that came in ring; its events are posted from now on.
+
+        A caller who left meanwhile makes a NotAnswered. ValueError for a leg that was taken or dialled already.
+        """
+        self._incoming.take(leg_id, trace)
+
+    def refuse(self, leg_id: str) -> None:
+        """Turn a call that came in away; its caller learns nothing but that it may not call."""
+        self._incoming.refuse(leg_id)
+
+    def pick_up(self, leg_id: str) -> None:
+        """Answer a call that was taken; Answered follows when the caller has acknowledged it, else NotAnswered."""
+        self._incoming.pick_up(leg_id)
 
     def hang_up(self, leg_id: str) -> None:
         """End a leg in whatever state it is, any number of times; unknown legs are over already."""
-        leg = self._legs.get(leg_id)
-        if leg is None:
-            return
-        leg.hang_up_wanted = True
-        if leg.stage in (Stage.CALLING, Stage.UP):
-            self._carry(self._agent.hang_up(self._clock(), leg.sip_call_id, NORMAL_CLEARING))
-        else:
+        leg = self._exchange.legs.get(leg_id)
+        if leg is not None:
+            leg.hang_up_wanted = True
             self._trunking.withdraw(leg_id)
+            self._exchange.hang_up(leg)
 
     def play(self, leg_id: str, playback_id: str, prompt: Prompt, repetition: int) -> None:
         """Play a prompt `repetition` times; on a leg that is not up there is nobody to hear it, and nothing happens."""
-        leg = self._legs.get(leg_id)
-        if leg is None or leg.stage is not Stage.UP or leg.given_up is not None:
+        leg = self._exchange.up(leg_id)
+        if leg is None:
             return
         try:
             self._media.play(leg_id, playback_id, prompt, repetition)
         except TelephonyError as error:
             leg.trace.add(self._clock(), "rtp.playback_cut", leg_id=leg_id, reason=str(error))
-            self._post(leg_id, events.PlaybackFinished(self._clock(), leg_id, playback_id, completed=False))
+            self._exchange.post(leg, events.PlaybackFinished(self._clock(), leg_id, playback_id, completed=False))
 
     def stop_playback(self, leg_id: str, playback_id: str) -> None:
         """Cut a playback short; unknown or finished ones are ignored."""
-        leg = self._legs.get(leg_id)
-        if leg is not None and leg.stage is Stage.UP and leg.given_up is None:
+        if self._exchange.up(leg_id) is not None:
             self._media.stop_playback(leg_id, playback_id)
-
-    # --- dialling --------------------------------------------------------------------------------------------------
-
-    async def _prepare(self, leg: Leg) -> None:
-        try:
-            leg.attempts = await self._trunking.admit(leg.leg_id, leg.trunk)
-        except TrunksFull as error:
-            if leg.hang_up_wanted:
-                self._end(leg, legs.not_dialled(leg, self._clock()))
-            else:
-                self._end(leg, legs.could_not_dial(leg, self._clock(), ErrorCode.TRUNK_CAPACITY, str(error)))
-            return
-        except TelephonyError as error:
-            self._end(leg, legs.could_not_dial(leg, self._clock(), ErrorCode.CONNECTIVITY, str(error)))
-            return
-        leg.admitted = leg.attempts[0].trunk
-        try:
-            leg.local = await self._media.open(leg.leg_id)
-        except TelephonyError as error:
-            code = ErrorCode.TRUNK_CAPACITY if self._media.ready else ErrorCode.INTERNAL
-            self._end(leg, legs.could_not_dial(leg, self._clock(), code, str(error)))
-            return
-        if leg.hang_up_wanted:
-            self._end(leg, legs.not_dialled(leg, self._clock()))
-        else:
-            self._invite(leg)
-
-    def _invite(self, leg: Leg) -> None:
-        now = self._clock()
-        attempt = leg.attempts.pop(0)
-        trunk, next_hop = attempt.trunk, attempt.address
-        leg.trunk, leg.was_heard = trunk, False
-        try:
-            offer = leg.offer()
-        except SdpError as error:
-            reason = f"trunk {trunk.name}: {error}"
-            self._end(leg, legs.could_not_dial(leg, now, ErrorCode.INTERNAL, reason))
-            return
-        leg.trace.add(
-            now,
-            "telephony.trunk",
-            leg_id=leg.leg_id,
-            trunk=trunk.name,
-            address=place_text(next_hop),
-            sip_call_id=leg.sip_call_id,
-            codecs=" ".join(trunk.codecs),
-        )
-        callee = trunk.callee(leg.destination)
-        leg.stage = Stage.CALLING
-        if leg.attempts:
-            leg.patience = asyncio.get_running_loop().call_later(FAILOVER_SECONDS, self._impatient, leg)
-        self._carry(
-            self._agent.invite(
-                now,
-                leg.sip_call_id,
-                target=callee,
-                next_hop=next_hop,
-                from_=trunk.caller(leg.source, self._host),
-                to=NameAddr(str(callee)),
-                offer=offer,
-                extra_headers=trunk.call_headers(leg.source, self._host, leg.trace.session_id),
-                credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
-            )
-        )
 
     # --- what the user agent tells (signalling.News) -----------------------------------------------------------------
 
     def told(self, output: Output) -> None:
         """One output of the user agent."""
-        leg = self._leg_of_call.get(output.call_id)
+        if isinstance(output, outputs.IncomingCall):
+            self._arrived(output)
+            return
         if isinstance(output, outputs.Replied):
             self._trunking.replied(output)
-        elif isinstance(output, outputs.IncomingCall):
-            self._carry(self._agent.reject(self._clock(), output.call_id, 403))
-        elif leg is not None and leg.stage is not Stage.ENDING:
-            self._told_of(leg, output)
-
-    def _told_of(self, leg: Leg, output: Output) -> None:
+            return
+        leg = self._exchange.leg_of_call.get(output.call_id)
+        if leg is None or leg.stage is Stage.ENDING:
+            return
         match output:
             case outputs.CallProceeding():
-                self._heard(leg)
+                self._outgoing.heard(leg)
             case outputs.CallRinging():
-                self._ringing(leg, output)
+                self._outgoing.ringing(leg, output)
             case outputs.CallAnswered():
-                self._answered(leg, output.sdp)
+                self._outgoing.answered(leg, output.sdp)
+            case outputs.CallConfirmed():
+                self._incoming.confirmed(leg, output.sdp)
             case outputs.CallFailed():
-                self._failed(leg, output)
+                (self._incoming if leg.inbound else self._outgoing).failed(leg, output)
+            case _:
+                self._told_of_an_answered_call(leg, output)
+
+    def _told_of_an_answered_call(self, leg: Leg, output: Output) -> None:
+        exchange = self._exchange
+        match output:
             case outputs.CallEnded():
-                self._end(leg, legs.hung_up(leg, self._clock(), by_peer=output.by_peer, reason=output.reason))
+                exchange.end(leg, legs.hung_up(leg, self._clock(), by_peer=output.by_peer, reason=output.reason))
             case outputs.ChangeOffered():
-                self._change(leg, output.sdp)
+                exchange.change(leg, output.sdp)
             case outputs.ChangeConfirmed():
-                self._change_confirmed(leg, output.sdp)
+                exchange.change_confirmed(leg, output.sdp)
             case outputs.ChangeRefused():
                 leg.trace.add(self._clock(), "telephony.change_refused", status=output.status, reason=output.reason)
             case outputs.DigitByInfo():
-                self._digit(leg, output.digit, DigitWay.INFO, self._clock())
+                exchange.digit(leg, output.digit, KeyWay.INFO, self._clock(), (output.duration_ms or 0) / 1000)
             case _:
-                pass  # CallConfirmed: only calls to us are confirmed, and none is answered
+                pass  # Transmit and Received: Signalling carries them, and tells them to nobody
+
+    def _arrived(self, call: outputs.IncomingCall) -> None:
+        if self._stopping:
+            self._exchange.carry(self._exchange.agent.reject(self._clock(), call.call_id, UNAVAILABLE))
+            return
+        leg = self._incoming.arrive(call)
+        if leg is not None:
+            for call_id, data, peer, sent in self._unclaimed:
+                if call_id == call.call_id:
+                    self._exchange.record_message(leg, data, peer, sent=sent)
+            self._incoming.tell(leg)
+        self._unclaimed.clear()
 
     def recorded(self, call_id: str, data: bytes, peer: Address, *, sent: bool) -> None:
-        """A message of a call, for its trace."""
-        leg = self._leg_of_call.get(call_id)
-        if leg is None:
+        """A message of a call, for its trace. Those of a call that just comes in are told before the call itself."""
+        leg = self._exchange.leg_of_call.get(call_id)
+        if leg is not None:
+            self._exchange.record_message(leg, data, peer, sent=sent)
             return
-        text = readable_text(data)
-        leg.trace.add(
-            self._clock(),
-            "sip.sent" if sent else "sip.received",
-            leg_id=leg.leg_id,
-            line=text.partition("\n")[0].rstrip("\r"),
-            cseq=_cseq(text),
-            peer=place_text(peer),
-            text=text,
-        )
-
-    def _heard(self, leg: Leg) -> None:
-        """The trunk works on the call: no other address is tried."""
-        leg.was_heard = True
-        leg.stop_waiting()
-        self._trunking.heard(leg.trunk)
-
-    def _ringing(self, leg: Leg, ringing: outputs.CallRinging) -> None:
-        self._heard(leg)
-        now = self._clock()
-        if ringing.sdp:
-            try:
-                self._connect(leg, self._agreed(leg, ringing.sdp))
-            except SdpError as error:
-                # The answer may still be a good one; until then there is just nothing to hear.
-                leg.trace.add(now, "telephony.early_media_unusable", leg_id=leg.leg_id, reason=str(error))
-            else:
-                leg.early_media = True
-        if not leg.rang or (ringing.sdp and leg.early_media):
-            self._post(leg.leg_id, events.Ringing(now, leg.leg_id, leg.early_media))
-        leg.rang = True
-
-    def _answered(self, leg: Leg, answer: bytes) -> None:
-        try:
-            agreed = self._agreed(leg, answer)
-            self._connect(leg, agreed)
-        except SdpError as error:
-            self._give_up(leg, NOT_ACCEPTABLE_HERE, f"the answer to our offer cannot be used: {error}")
-            return
-        leg.stage = Stage.UP
-        self._post(leg.leg_id, events.Answered(self._clock(), leg.leg_id, agreed.codec))
-
-    def _failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
-        leg.stop_waiting()
-        goes_on = self._trunking.goes_on(leg.trunk, failure, was_heard=leg.was_heard)
-        if goes_on and not leg.hang_up_wanted and leg.given_up is None and self._next(leg):
-            self._invite(leg)  # a further address of the trunk, or of its group (RFC 3263 §4.3)
-        else:
-            self._end(leg, legs.not_answered(leg, failure, self._clock()))
-
-    def _next(self, leg: Leg) -> bool:
-        """Whether there is a further attempt, now the first of the list, at a trunk with room for the call."""
-        while leg.attempts:
-            following = leg.attempts[0].trunk
-            if not self._trunking.is_closed(following) and (
-                leg.admitted is None or self._trunking.move(leg.admitted, following)
-            ):
-                leg.admitted = following
-                return True
-            leg.attempts.pop(0)
-        return False
-
-    def _impatient(self, leg: Leg) -> None:
-        """Nothing was heard from this address: try the next one, and take this call back should it answer after all."""
-        leg.patience = None
-        if leg.stage is not Stage.CALLING or leg.was_heard or leg.hang_up_wanted or leg.given_up is not None:
-            return
-        self._trunking.silent(leg.trunk)
-        if not self._next(leg):
-            return
-        now = self._clock()
-        leg.trace.add(now, "telephony.failover", leg_id=leg.leg_id, trunk=leg.trunk.name, reason="no sign of life")
-        abandoned, leg.sip_call_id = leg.sip_call_id, sip_token()
-        self._leg_of_call.pop(abandoned, None)
-        self._leg_of_call[leg.sip_call_id] = leg
-        self._carry(self._agent.hang_up(now, abandoned, NORMAL_CLEARING))
-        self._invite(leg)
-
-    def _change(self, leg: Leg, offer: bytes) -> None:
-        """The peer changes the session: hold, another address, or nothing but a sign of life."""
-        now = self._clock()
-        try:
-            if offer:
-                answer, agreed = leg.answer(offer)
-                self._connect(leg, agreed)
-            else:
-                answer = leg.offer()  # the peer wants ours; its answer comes with the ACK
-        except SdpError as error:
-            leg.trace.add(now, "telephony.change_refused_by_us", leg_id=leg.leg_id, reason=str(error))
-            self._carry(self._agent.refuse_change(now, leg.sip_call_id, NOT_ACCEPTABLE_HERE))
-            return
-        self._carry(self._agent.accept_change(now, leg.sip_call_id, answer))
-
-    def _change_confirmed(self, leg: Leg, answer: bytes) -> None:
-        try:
-            self._connect(leg, self._agreed(leg, answer))
-        except SdpError as error:
-            self._give_up(leg, NOT_ACCEPTABLE_HERE, f"the answer to our offer cannot be used: {error}")
-
-    def _agreed(self, leg: Leg, answer: bytes) -> Negotiated:
-        if leg.offered is None:
-            raise SdpError("an answer without an offer")
-        if not answer:
-            raise SdpError("there is none")
-        return read_answer(leg.offered, sdp.parse(answer))
-
-    def _connect(self, leg: Leg, agreed: Negotiated) -> None:
-        remote = legs.remote_media(agreed, leg.remote)
-        if leg.local is None or remote == leg.remote:
-            return
-        try:
-            self._media.connect(leg.leg_id, remote)
-        except TelephonyError as error:
-            raise SdpError(str(error)) from error
-        leg.remote = remote
-        leg.trace.add(
-            self._clock(),
-            "telephony.media",
-            leg_id=leg.leg_id,
-            trunk=leg.trunk.name,
-            codec=agreed.codec,
-            local=place_text((leg.local.host, leg.local.port)),
-            remote=place_text((agreed.host, agreed.port)),
-            direction=agreed.direction,
-            telephone_events=remote.event_payload_type is not None,
-        )
+        self._unclaimed.append((call_id, data, peer, sent))
+        del self._unclaimed[:-MOST_UNCLAIMED]
 
     # --- what the media plane tells ----------------------------------------------------------------------------------
 
@@ -474,35 +322,32 @@ class Telephony:
         if isinstance(event, media.MediaGone):
             self._media_gone(event.reason)
             return
-        leg = self._legs.get(event.stream_id)
+        exchange = self._exchange
+        leg = exchange.legs.get(event.stream_id)
         if leg is None or leg.stage is Stage.ENDING:
             return
         match event:
             case media.PlaybackStarted():
-                self._post(leg.leg_id, events.PlaybackStarted(event.at, leg.leg_id, event.playback_id))
+                exchange.post(leg, events.PlaybackStarted(event.at, leg.leg_id, event.playback_id))
             case media.PlaybackFinished():
                 if event.reason:
                     leg.trace.add(event.at, "rtp.playback_cut", leg_id=leg.leg_id, reason=event.reason)
                 finished = events.PlaybackFinished(event.at, leg.leg_id, event.playback_id, event.completed)
-                self._post(leg.leg_id, finished)
+                exchange.post(leg, finished)
             case media.DigitPressed():
-                self._digit(leg, event.digit, DigitWay.RTP, event.at)
+                exchange.digit(leg, event.digit, KeyWay.EVENT, event.at)
             case media.StreamSilent():
                 leg.trace.add(event.at, "rtp.silent", leg_id=leg.leg_id, seconds=event.silent_seconds)
 
-    def _digit(self, leg: Leg, digit: str, way: DigitWay, at: float) -> None:
-        if not leg.is_repeated(digit, way, at):
-            self._post(leg.leg_id, events.DigitPressed(at, leg.leg_id, digit))
-
     def _media_gone(self, reason: str) -> None:
         """The media process died: all its legs are deaf and dumb, so they end."""
-        log.error("the media process is gone: %s; %d legs end", reason, len(self._legs))
-        for leg in tuple(self._legs.values()):
+        log.error("the media process is gone: %s; %d legs end", reason, self.legs)
+        for leg in tuple(self._exchange.legs.values()):
             if leg.local is not None:
                 leg.local = None
-                self._give_up(leg, UNAVAILABLE, f"the media process is gone: {reason}")
+                self._exchange.give_up(leg, UNAVAILABLE, f"the media process is gone: {reason}")
         if not self._stopping:
-            self._run(self._restart_media())
+            self._exchange.run(self._restart_media())
 
     async def _restart_media(self) -> None:
         while True:
@@ -514,85 +359,7 @@ class Telephony:
             else:
                 return
 
-    # --- endings ---------------------------------------------------------------------------------------------------
+    # --- trunks ------------------------------------------------------------------------------------------------------
 
-    def _give_up(self, leg: Leg, status: int, reason: str) -> None:
-        """End a leg of our own accord: nobody could hear anything on it."""
-        if leg.stage is Stage.ENDING or leg.given_up is not None:
-            return
-        leg.given_up = (status, reason)
-        leg.trace.add(self._clock(), "telephony.given_up", leg_id=leg.leg_id, status=status, reason=reason)
-        if leg.stage in (Stage.CALLING, Stage.UP):
-            self._carry(self._agent.hang_up(self._clock(), leg.sip_call_id, f"SIP;cause={status}"))
-
-    def _end(self, leg: Leg, last: Event) -> None:
-        """The signalling is done with: fetch the stream's figures, then post the leg's last event."""
-        leg.stage, leg.last = Stage.ENDING, last
-        if leg.local is None:
-            self._finish(leg, last)
-        else:
-            self._run(self._close_media(leg, last), leg)
-
-    async def _close_media(self, leg: Leg, last: Event) -> None:
-        report: StreamReport | None = None
-        try:
-            report = await self._media.close(leg.leg_id)
-        except TelephonyError as error:
-            leg.trace.add(self._clock(), "rtp.report_missing", leg_id=leg.leg_id, reason=str(error))
-        if report is not None and leg.remote is not None:
-            leg.trace.add(self._clock(), "rtp.report", leg_id=leg.leg_id, **legs.report_fields(report))
-        if isinstance(last, HungUp):
-            last = replace(last, quality=legs.quality_of(report))
-        self._finish(leg, last)
-
-    def _finish(self, leg: Leg, last: Event) -> None:
-        if self._legs.pop(leg.leg_id, None) is None:
-            return
-        self._leg_of_call.pop(leg.sip_call_id, None)
-        leg.stop_waiting()
-        if leg.admitted is not None:
-            self._trunking.leave(leg.admitted)
-        if not self._legs:
-            self._empty.set()
-        self._post(leg.leg_id, last)
-
-    def _cut_off(self, leg: Leg) -> Event:
-        """The last event of a leg that did not end while telephony stopped."""
-        if leg.last is not None:
-            return leg.last
-        now, reason = self._clock(), "telephony stopped before the peer confirmed the end"
-        if leg.stage is Stage.UP:
-            return HungUp(now, leg.leg_id, HungUpBy.US, reason)
-        return NotAnswered(now, leg.leg_id, CallStatus.CANCELED, None, reason)
-
-    # --- carrying --------------------------------------------------------------------------------------------------
-
-    def _carry(self, wishes: list[Output]) -> None:
-        if self._signalling is not None:
-            self._signalling.carry(wishes)
-
-    def _run(self, work: Coroutine[None, None, None], leg: Leg | None = None) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            if task.cancelled() or task.exception() is None:
-                return
-            log.error("telephony failed at its work", exc_info=task.exception())
-            if leg is not None:  # a mistake of ours must not leave a leg without an end
-                now, reason = self._clock(), "telephony failed; the log says how"
-                self._finish(leg, leg.last or legs.could_not_dial(leg, now, ErrorCode.INTERNAL, reason))
-
-        task.add_done_callback(done)
-
-
-def _cseq(text: str) -> str:
-    """The CSeq of a message, for its record."""
-    for line in text.split("\n"):
-        name, colon, value = line.partition(":")
-        if colon and name.strip().lower() == "cseq":
-            return value.strip()
-        if not line.strip():
-            break
-    return ""
+    def _trunk_of(self, source: Address) -> Trunk | None:
+        return self._resolver.trunk_at(source, self._settings.trunks)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -121,6 +122,18 @@ class Resolver:
             return await asyncio.shield(task)
         await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         return self._known[key].addresses
+
+    def trunk_at(self, source: Address, trunks: Sequence[Trunk]) -> Trunk | None:
+        """Whose address it is: the trunk that is found at exactly this one, else the first on that host."""
+        hosts = None
+        for trunk in trunks:
+            found = self._known.get(key_of(trunk))
+            addresses = found.addresses if found is not None else ()
+            if source in addresses:
+                return trunk
+            if hosts is None and (source[0] in trunk.sources or any(source[0] == address[0] for address in addresses)):
+                hosts = trunk
+        return hosts
 
     async def _refresh(self, trunk: Trunk) -> tuple[Address, ...]:
         key = key_of(trunk)

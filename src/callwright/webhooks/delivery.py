@@ -18,8 +18,9 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from callwright.errors import EgressError, StorageError, StorageUnavailable
+from callwright.retries import GIVE_UP_SECONDS, HOUR, wait_seconds
 from callwright.telemetry.clock import Clock
-from callwright.webhooks.schedule import GIVE_UP_SECONDS, HOUR, Verdict, asked_wait_seconds, judge, wait_seconds
+from callwright.webhooks.schedule import Verdict, asked_wait_seconds, judge
 
 TIMEOUT_SECONDS: Final = 15.0
 MOST_PER_ENDPOINT: Final = 8

@@ -1,8 +1,6 @@
 """When a webhook is tried again, and what an answer means; pure.
 
-Tries follow each other after 1, 10, 30 and 90 seconds, 5 and 30 minutes, 2, 5, 10, 14 and 20 hours, then daily, until
-at least 168 hours after the first. Each wait is lengthened by up to a tenth, so that the events of a receiver that was
-down do not come back all at once. A receiver that answers 429 or 503 may name a longer wait (Retry-After, RFC 9110
+The waits are those of `retries.py`. A receiver that answers 429 or 503 may name a longer wait (Retry-After, RFC 9110
 §10.2.3); it never shortens one.
 """
 
@@ -12,28 +10,9 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Final
 
-MINUTE: Final = 60.0
-HOUR: Final = 3600.0
-DAY: Final = 24 * HOUR
+from callwright.retries import DAY
 
-GIVE_UP_SECONDS: Final = 168 * HOUR
-"""No event is given up before it is this old."""
-FIRST_WAITS: Final = (
-    1.0, 10.0, 30.0, 90.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR,
-)  # fmt: skip
-JITTER: Final = 0.1
 LONGEST_RETRY_AFTER_SECONDS: Final = DAY
-
-
-def _waits() -> tuple[float, ...]:
-    waits = list(FIRST_WAITS)
-    while sum(waits) < GIVE_UP_SECONDS:
-        waits.append(DAY)
-    return tuple(waits)
-
-
-WAITS: Final = _waits()
-"""Seconds to wait after the first, second, … failed try; after the last one the event is given up."""
 
 
 class Verdict(Enum):
@@ -50,16 +29,6 @@ def judge(status: int) -> Verdict:
     if 200 <= status < 300:
         return Verdict.DELIVERED
     return Verdict.GONE if status == 410 else Verdict.RETRY
-
-
-def wait_seconds(tries: int, jitter: float, asked_wait_seconds: float = 0.0) -> float | None:
-    """How long to wait after `tries` failed tries; None when the event is given up.
-
-    `jitter` is a random number from 0 to 1; `asked_wait_seconds` is what the receiver asked for.
-    """
-    if tries > len(WAITS):
-        return None
-    return max(WAITS[tries - 1] * (1 + JITTER * jitter), asked_wait_seconds)
 
 
 def asked_wait_seconds(status: int, headers: Mapping[str, str], now: float) -> float:

@@ -3,9 +3,9 @@
 from importlib.metadata import version as installed_version
 from types import MappingProxyType
 
-from callwright.errors import SpeechFailed
+from callwright.speech.second_try import spoken_by
 from callwright.speech.synthesizer import EngineVoice, Spoken, VoiceLike
-from callwright.speech.text import letters_and_digits
+from callwright.speech.text import sanitise
 from callwright.speech.workers import Died, Done, WorkerPool
 
 JOB_SECONDS = 20.0
@@ -60,21 +60,13 @@ class EspeakSynthesizer:
         voice = VOICES.get(profile.locale) or VOICES.get(language)
         return EngineVoice(voice + _VARIANTS[profile.gender], exact=False) if voice else None
 
+    def prepared(self, text: str) -> str:
+        """Without anything that espeak-ng dies of."""
+        return sanitise(text)
+
     async def synthesize(self, text: str, voice: EngineVoice, speed: float) -> Spoken:
         """Speak; when a worker dies of the text, try once more with its letters and digits only."""
-        outcome = await self._job(text, voice, speed)
-        simplified = isinstance(outcome, Died)
-        if simplified:
-            plain = letters_and_digits(text)
-            if plain:
-                outcome = await self._job(plain, voice, speed)
-        if isinstance(outcome, Died):
-            raise SpeechFailed(f"The text could not be spoken: {outcome.reason}.")
-        if outcome.head.get("ok") is not True:
-            raise SpeechFailed(f"The text could not be spoken: {outcome.head.get('reason')}.")
-        if not any(outcome.body):
-            raise SpeechFailed("The text could not be spoken: the engine has no sound for it.")
-        return Spoken(outcome.body, simplified)
+        return await spoken_by(lambda plain: self._job(plain, voice, speed), text)
 
     async def _job(self, text: str, voice: EngineVoice, speed: float) -> Done | Died:
         head: dict[str, str | int | float | bool] = {

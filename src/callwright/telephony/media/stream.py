@@ -46,6 +46,8 @@ class RemoteMedia:
     event_payload_type: int | None = None
     "the number under which the peer sends us telephone-events: the one our description names; None when not agreed"
     direction: Direction = Direction.SENDRECV
+    sent_event_payload_type: int | None = None
+    "the number under which the peer takes telephone-events from us; None when it takes none"
     rtcp_address: str | None = None
     "from a=rtcp (RFC 3605); None is `address`"
     rtcp_port: int | None = None
