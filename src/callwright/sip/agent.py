@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from callwright.errors import SipSyntaxError
 from callwright.sip.address import NameAddr, SipUri
 from callwright.sip.authorizer import Authorizer
-from callwright.sip.call import ALLOW, Call
+from callwright.sip.call import ALLOW, SUPPORTED, TOO_BRIEF, Call
 from callwright.sip.call_in import CallIn
 from callwright.sip.call_out import CallOut
 from callwright.sip.digest import Credentials
@@ -27,8 +27,9 @@ from callwright.sip.inquiry import Inquiry
 from callwright.sip.message import Request, Response
 from callwright.sip.outputs import Address, Output, Transmit
 from callwright.sip.parse import BrokenRequest, is_keepalive, parse, serialize
-from callwright.sip.profile import METHODS, AgentProfile
+from callwright.sip.profile import EXTENSIONS, METHODS, AgentProfile
 from callwright.sip.responses import answer_address, mark_source, response_to
+from callwright.sip.session_timer import is_too_brief
 from callwright.sip.transactions.layer import ServerTransaction, TransactionLayer
 from callwright.sip.validation import refusal, validate_request
 
@@ -157,6 +158,13 @@ class UserAgent:
         call = self._calls.get(call_id)
         if call is not None:
             call.send_info(now, content_type, body)
+        return self._taken()
+
+    def probe(self, now: float, call_id: str, limit_seconds: float) -> list[Output]:
+        """Ask the peer of a running call for a sign of life; the call ends when none comes within the limit."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.probe(now, limit_seconds)
         return self._taken()
 
     def accept_change(self, now: float, call_id: str, sdp: bytes) -> list[Output]:
@@ -289,12 +297,14 @@ class UserAgent:
         if self._layer.is_merged(envelope):
             self._refuse(arrival, 482)
             return
-        refused = refusal(request, METHODS)
+        refused = refusal(request, METHODS, EXTENSIONS)
+        if refused is None and request.method == "INVITE" and is_too_brief(request):
+            refused = TOO_BRIEF
         if refused is not None:
             self._refuse(arrival, refused.status, refused.reason, refused.headers)
         elif request.method == "OPTIONS":
             accept = ("Accept", ", ".join(("application/sdp", *DIGIT_TYPES)))
-            self._refuse(arrival, 200, extra=(ALLOW, accept, ("Accept-Encoding", "identity")))
+            self._refuse(arrival, 200, extra=(ALLOW, SUPPORTED, accept, ("Accept-Encoding", "identity")))
         elif request.method != "INVITE":
             self._refuse(arrival, 481)  # BYE, INFO and UPDATE mean something inside a dialog only
         elif len(self._calls) >= self._profile.most_calls or self._layer.full:
@@ -303,7 +313,7 @@ class UserAgent:
             name = envelope.call_id
             if name in self._calls:  # our own call came back to us, or two callers chose the same word
                 name = f"{name};{self._token()}"
-            call = CallIn(self._layer, name, self._token(), self._forget, arrival)
+            call = CallIn(self._layer, name, self._token(), self._forget, arrival, self._rseq(arrival))
             self._remember(call)
             self._layer.note_received(name, arrival)
             call.arrive(now)
@@ -344,6 +354,12 @@ class UserAgent:
         text = "\n".join([request.headers.get(name) or "" for name in ("From", "Call-ID", "CSeq", "Via")])
         data = text.encode("utf-8", "replace")
         return hashlib.blake2s(data, key=self._tag_key, digest_size=TAG_BYTES).hexdigest()
+
+    def _rseq(self, arrival: Arrival) -> int:
+        """Where a call's RSeq numbers begin: anywhere below 2**31, nobody outside knows where (RFC 3262 §3)."""
+        data = arrival.envelope.call_id.encode("utf-8", "replace")
+        digest = hashlib.blake2s(data, key=self._tag_key, digest_size=4).digest()
+        return int.from_bytes(digest, "big") % 2**30
 
     def _tag_of(self, invite: ServerTransaction) -> str:
         """The tag for answers to a CANCEL: that of the answers to its INVITE (RFC 3261 §9.2)."""

@@ -7,7 +7,9 @@ from callwright.sip.message import Request
 from callwright.sip.outputs import Address
 from callwright.sip.transactions.timers import Timers
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+EXTENSIONS = ("100rel", "timer")
+"""Option tags that we support (RFC 3262, RFC 4028)."""
 
 
 def nobody(_source: Address, _request: Request) -> bool:
@@ -53,5 +55,7 @@ class AgentProfile:
     "early dialogs kept per outgoing call; a 200 from a further fork is still acknowledged and hung up"
     retry_after_seconds: int = 5
     "what the 503 says"
+    session_seconds: int = 1800
+    "the session interval that our INVITEs ask for (RFC 4028), 90 at least; 0 asks for none"
     longest_setup_seconds: float = 240.0
     "an unanswered call is cancelled (outgoing) or refused with 480 (incoming) after this, whatever else happens"

@@ -62,8 +62,10 @@ class TelephonySettings:
     "of SIP transactions; the defaults are RFC 3261's"
     decide_seconds: float = 30.0
     "how long a call that came in waits for `take` or `refuse`"
-    silence_seconds: float = 30.0
-    "without RTP and RTCP, until the trace says so"
+    silence_seconds: float = 20.0
+    "without RTP and RTCP, until the trace says so and the peer is asked for a sign of life"
+    probe_seconds: float = 8.0
+    "that it has for one; without it the call is over"
     log_level: str = "info"
     log_format: str = "text"
     "of the media process, as for telemetry.log.configure"
@@ -338,6 +340,8 @@ class Telephony:
                 exchange.digit(leg, event.digit, KeyWay.EVENT, event.at)
             case media.StreamSilent():
                 leg.trace.add(event.at, "rtp.silent", leg_id=leg.leg_id, seconds=event.silent_seconds)
+                limit_seconds = self._settings.probe_seconds
+                exchange.carry(exchange.agent.probe(self._clock(), leg.sip_call_id, limit_seconds))
 
     def _media_gone(self, reason: str) -> None:
         """The media process died: all its legs are deaf and dumb, so they end."""
