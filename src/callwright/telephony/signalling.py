@@ -144,6 +144,21 @@ class StreamPeers(Protocol):
         """A connection broke or could not be made."""
 
 
+class Everybody:
+    """Peers of whoever lets everybody connect and connects to nobody with TLS."""
+
+    def admits(self, host: str) -> bool:  # noqa: ARG002  the port of StreamPeers
+        """Everybody is let in."""
+        return True
+
+    def context(self, address: StreamAddress) -> ssl.SSLContext | None:  # noqa: ARG002  likewise
+        """No TLS to others."""
+        return None
+
+    def connection_failed(self, address: Address) -> None:
+        """Nobody takes note."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listening:
     """Where peers connect with TLS, and how we prove ourselves."""

@@ -94,6 +94,11 @@ class Connection(asyncio.Protocol):
         else:
             self._write(data)
 
+    @property
+    def is_broken(self) -> bool:
+        """Its bytes are no SIP."""
+        return self._framer.is_broken()
+
     def flush(self) -> None:
         """The connection is ready: write what waited for it."""
         waiting, self.waiting = self.waiting, []
@@ -225,6 +230,8 @@ class Streams:
         listener = self._listeners.get(connection.kind)
         if listener is not None and listener.context is not None:
             transport.pause_reading()
+            # What is sent before the handshake is known to be over waits: the plain transport must never see it.
+            connection.transport = None
             self._start(self._secure(connection, transport, listener.context))
 
     def lost(self, connection: Connection, why: str) -> None:
@@ -283,7 +290,10 @@ class Streams:
             return
         if isinstance(secured, asyncio.Transport):
             connection.transport = secured
+            connection.flush()
             secured.resume_reading()
+            if connection.is_broken:
+                secured.close()
 
     def _tune(self, transport: asyncio.Transport) -> None:
         plug = transport.get_extra_info("socket")
