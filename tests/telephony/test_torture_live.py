@@ -20,7 +20,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CORPUS = Path(__file__).parent.parent / "sip" / "rfc4475"
 PROBE = (
-    "OPTIONS sip:us@example.com SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1:{port};rport;branch=z9hG4bKprobe{number}\r\n"
+    "OPTIONS sip:us@example.com SIP/2.0\r\n"
+    "Via: SIP/2.0/{transport} 127.0.0.1:{port};rport;branch=z9hG4bKprobe{number}\r\n"
     "Max-Forwards: 70\r\nFrom: <sip:p@example.com>;tag=p\r\nTo: <sip:us@example.com>\r\nCall-ID: probe-{number}\r\n"
     "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
