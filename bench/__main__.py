@@ -20,8 +20,8 @@ MEASURES: dict[str, Callable[[Rig], Awaitable[Result]]] = {
     "contract_parse": contract_parse.measure,
     "idle": idle.measure,
     "latency": latency.measure,
-    "full_session": full_session.measure,
     "concurrent_calls": concurrent_calls.measure,
+    "full_session": full_session.measure,
     "accept": accept.measure,
 }
 

@@ -26,7 +26,8 @@ class _Load:
     cpu_ms_per_call_second: float
     packet_share: float
     "of the packets that should have left"
-    bytes_per_call: float
+    memory_bytes: int
+    "of all callwright's processes"
 
 
 async def measure(rig: Rig) -> Result:
@@ -35,7 +36,8 @@ async def measure(rig: Rig) -> Result:
     receiver = Receiver(wav.serialize(tones.sine(440.0, MESSAGE_SECONDS, -13.0)))
     await receiver.start()
     figures: list[Figure] = []
-    raw: dict[str, str | int | float] = {}
+    idle_bytes = memory_bytes(await rig.server_pid())
+    raw: dict[str, str | int | float] = {"no calls: memory bytes": idle_bytes}
     try:
         for step, (calls, talking) in enumerate(steps):
             load = await _load(rig, calls, FIRST_NUMBER + 10_000 * step, f"http://127.0.0.1:{receiver.port}/", talking)
@@ -44,9 +46,10 @@ async def measure(rig: Rig) -> Result:
             cpu_ms = load.cpu_ms_per_call_second
             figures.append(Figure(name, cpu_ms, "CPU ms per call-second", TARGET_CPU_MS, note=note))
             raw[f"{name}: packet share"] = load.packet_share
-            raw[f"{name}: bytes per call"] = load.bytes_per_call
+            raw[f"{name}: memory bytes"] = load.memory_bytes
             if not talking and calls == max(calls for calls, _ in steps):
-                figures.append(Figure(f"memory per call, {calls} calls", load.bytes_per_call / 1024, "KiB", TARGET_KIB))
+                kib = (load.memory_bytes - idle_bytes) / calls / 1024
+                figures.append(Figure(f"memory per call, {calls} calls", kib, "KiB", TARGET_KIB, note="over none"))
     finally:
         await receiver.stop()
     return Result("concurrent_calls", tuple(figures), raw)
@@ -56,7 +59,6 @@ async def _load(rig: Rig, calls: int, first_number: int, url: str, talking: bool
     sink, pid = await rig.sink(), await rig.server_pid()
     window_seconds = 1.0 if rig.quick else 10.0
     await sink.ask("mode talking" if talking else "mode counting")
-    before = memory_bytes(pid)
     async with rig.connected() as connection:
         began = time.perf_counter()
         for index in range(calls):
@@ -68,11 +70,11 @@ async def _load(rig: Rig, calls: int, first_number: int, url: str, talking: bool
     await asyncio.sleep(window_seconds)
     seconds = time.perf_counter() - began
     packets, cpu_ms = _packets(sink) - packets_at_start, (cpu_seconds(pid) - cpu_at_start) * 1000
-    grown = memory_bytes(pid) - before
+    memory = memory_bytes(pid)
     if (await sink.ask("report"))["up"] != calls:
         raise RuntimeError(f"some of {calls} calls ended while they were measured")
     await sink.ask("hang_up")
-    return _Load(cpu_ms / calls / seconds, packets / (calls * seconds * PACKETS_PER_SECOND), grown / calls)
+    return _Load(cpu_ms / calls / seconds, packets / (calls * seconds * PACKETS_PER_SECOND), memory)
 
 
 def _packets(sink: SinkProcess) -> int:

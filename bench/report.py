@@ -55,7 +55,7 @@ def show(console: Console, results: Iterable[Result], before: dict[str, float]) 
             table.add_row(
                 figure.name,
                 Text(f"{shown(figure.value)} {figure.unit}", style=_style(figure)),
-                "" if figure.target is None else f"{'≤' if figure.better == 'less' else '≥'} {shown(figure.target)}",
+                _target(figure),
                 _change(figure, before.get(figure.name)),
                 figure.note,
             )
@@ -70,6 +70,10 @@ def shown(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
+def _target(figure: Figure) -> str:
+    return "" if figure.target is None else f"{'≤' if figure.better == 'less' else '≥'} {shown(figure.target)}"
+
+
 def _style(figure: Figure) -> str:
     return {True: "green", False: "yellow", None: ""}[figure.meets_target]
 
@@ -79,3 +83,15 @@ def _change(figure: Figure, before: float | None) -> str:
         return ""
     change = f" ({figure.value / before - 1:+.0%})" if before else ""
     return f"{shown(before)}{change}"
+
+
+def markdown(content: dict[str, Any]) -> str:
+    """A document's figures as a table for people; what meets its target has a mark."""
+    rows = ["| figure | measured | target | |", "|---|---|---|---|"]
+    for result in content["results"]:
+        for fields in result["figures"]:
+            figure = Figure(**fields)
+            mark = " ✓" if figure.meets_target else ""
+            value = f"{shown(figure.value)} {figure.unit}"
+            rows.append(f"| {figure.name} | {value} | {_target(figure)}{mark} | {figure.note} |")
+    return "\n".join(rows) + "\n"

@@ -30,10 +30,11 @@ FLOORS: dict[int, tuple[str, ...]] = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TOP = 7
 PURE_FLOORS = 2
-IMPURE_MODULES = set(
-    "asyncio concurrent ctypes http httpx logging multiprocessing os pathlib queue random secrets select selectors signal "
-    "socket ssl subprocess sqlalchemy tempfile threading time urllib.request".split()
-)
+IMPURE_MODULES = {
+    *("asyncio", "concurrent", "ctypes", "http", "httpx", "logging", "multiprocessing", "os", "pathlib", "queue"),
+    *("random", "secrets", "select", "selectors", "signal", "socket", "ssl", "subprocess", "sqlalchemy", "tempfile"),
+    *("threading", "time", "urllib.request"),
+}
 EGRESS_ONLY = {"httpx", "httpcore", "http", "aiohttp", "requests", "urllib3"}
 MAY_SPEAK_HTTP_OUT = {"egress", "cli"}  # the command line is a client of callwright's own API
 # Neighbours that know each other on purpose, each with its reason.

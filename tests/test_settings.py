@@ -30,6 +30,8 @@ OTHER: dict[str, str] = {
     "log_level": "debug",
     "log_format": "json",
     "metrics": "any",
+    "recordings_folder": "/srv/recordings",
+    "sftp_known_hosts": "/etc/ssh/ssh_known_hosts",
 }
 
 

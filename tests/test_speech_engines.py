@@ -6,7 +6,7 @@ import pytest
 
 from callwright.egress import Egress
 from callwright.errors import SettingsError
-from callwright.node import speech_engines
+from callwright.node.wiring import speech_engines
 from callwright.settings import load
 
 CLOUDS = """

@@ -82,6 +82,8 @@ class Settings:
     log_level: str
     log_format: str
     metrics: str
+    recordings_folder: str | None
+    sftp_known_hosts: str | None
     trunks: tuple[Trunk, ...]
     "in the order of the file; the setting `trunk` stands alone when given"
     sub_accounts: tuple[SubAccount, ...]
@@ -252,6 +254,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "metrics", "loopback", _one_of("loopback", "any", "off"), "WHO",
         "who may read GET /metrics: loopback (direct requests from this machine), any or off", "loopback",
+    ),
+    Setting(
+        "recordings_folder", None, _parse_path, "DIR",
+        "where recordings go whose push config says LOCAL; without it they go nowhere", "/srv/recordings",
+    ),
+    Setting(
+        "sftp_known_hosts", None, _parse_path, "FILE",
+        "the only SFTP servers that recordings are pushed to, as ssh lists them; without it a server's first key is "
+        "trusted", "/etc/ssh/ssh_known_hosts",
     ),
 )  # fmt: skip
 """Every setting that is one value."""

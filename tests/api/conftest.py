@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest_asyncio
 
-from callwright.api.app import create_app
+from callwright.api.app import create_app, openapi_document
 from callwright.api.platform import Platform
 from callwright.api.server import BoundedProtocol, serve_http
 from callwright.callflow.outcome import CallStatus
@@ -27,7 +29,8 @@ NOW = 1_750_000_000.0
 class MemoryBoard:
     """Takes sessions into the store and lets a test play what happens to them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._store = store
         self._traces: dict[str, Trace] = {}
         self._queues: dict[str, list[asyncio.Queue[TraceEntry | None]]] = {}
@@ -42,7 +45,7 @@ class MemoryBoard:
             failure, self.failure = self.failure, None
             raise failure
         session_id = str(uuid.uuid4())
-        await self._store.accept_session(session_id, sub_account_id, callflow, NOW)
+        await self._store.accept_session(session_id, sub_account_id, callflow, self._clock())
         self._traces[session_id] = Trace(session_id)
         self.accepted.append((session_id, sub_account_id, callflow))
         self.happen(session_id, "session.accepted")
@@ -122,6 +125,19 @@ class Installation:
     draining: bool = False
     trouble: str | None = None
     metrics_readers: str = "loopback"
+    moment: list[float] = field(default_factory=lambda: [NOW])
+    "the time, for the store too"
+    woken: list[str] = field(default_factory=list)
+    "deliveries or exports, as often as they were woken"
+
+    @property
+    def now(self) -> float:
+        """Platform time; moves only when a test passes some."""
+        return self.moment[0]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by."""
+        self.moment[0] += seconds
 
     def as_rider(self, key: str | None = None) -> dict[str, str]:
         return {"authorization": f"Bearer {key or self.key}"}
@@ -140,6 +156,24 @@ class Installation:
             await writer.wait_closed()
 
 
+DESCRIBED: list[tuple[re.Pattern[str], dict[str, Any]]] = [
+    (re.compile("(?:" + re.sub(r"\{\w+\}", "[^/]+", path).replace(".", r"\.") + ")"), operations)
+    for path, operations in cast("dict[str, Any]", openapi_document()["paths"]).items()
+]
+
+
+async def check_answer_is_described(answer: httpx.Response) -> None:
+    """Every answer of every test is one that the OpenAPI document has, with the media type that it has."""
+    path, method = answer.request.url.path, answer.request.method.lower()
+    for pattern, operations in DESCRIBED:
+        if pattern.fullmatch(path) and method in operations:
+            described = operations[method]["responses"]
+            assert str(answer.status_code) in described, f"{method} {path} answers {answer.status_code}: not described"
+            media_types = described[str(answer.status_code)].get("content", {"": None})
+            assert answer.headers.get("content-type", "").partition(";")[0] in media_types or answer.status_code == 204
+            return
+
+
 class HastyProtocol(BoundedProtocol):
     """The server's protocol for tests that wait for its patience to end."""
 
@@ -148,15 +182,16 @@ class HastyProtocol(BoundedProtocol):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
+    moment = [NOW]
     folder = tmp_path_factory.mktemp("data")  # type: ignore[attr-defined]  # pytest's own type is not public
-    store = await Store.open(f"sqlite:///{Path(folder) / 'callwright.db'}")
+    store = await Store.open(f"sqlite:///{Path(folder) / 'callwright.db'}", clock=lambda: moment[0])
     await store.ensure_sub_account("riders_hq")
     await store.ensure_sub_account("other_co")
     key, other_key = await store.create_key("riders_hq", "test"), await store.create_key("other_co", "test")
     read_only_key = await store.create_key("riders_hq", "reader", ["read"])
     revoked_key = await store.create_key("riders_hq", "old")
     await store.revoke_key(next(row.key_id for row in await store.list_keys() if row.name == "old"))
-    board = MemoryBoard(store)
+    board = MemoryBoard(store, lambda: moment[0])
     numbers = itertools.count(1)
 
     async def trouble() -> str | None:
@@ -166,15 +201,20 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         board=board,
         store=store,
         policy_for=lambda name: installation.policies.get(name, RequestPolicy()),
-        clock=lambda: NOW,
+        clock=lambda: installation.now,
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,
         draining=lambda: installation.draining,
+        wake_deliveries=lambda: installation.woken.append("deliveries"),
+        wake_exports=lambda: installation.woken.append("exports"),
         body_seconds=0.3,
     )
     server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
-    async with httpx.AsyncClient(base_url=f"http://{server.address}", trust_env=False) as client:
+    hooks = {"response": [check_answer_is_described]}
+    base_url = f"http://{server.address}"
+    async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
         installation = Installation(client, server.address, store, board, key, other_key, read_only_key, revoked_key)
+        installation.moment = moment
         yield installation
     await server.stop()
     await store.close()

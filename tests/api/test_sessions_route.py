@@ -1,6 +1,7 @@
 """Sessions over real HTTP: how one stands, its end, and its events as they happen."""
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BASE = "/api/v1/subaccounts/riders_hq"
-FLOW = {
-    "callflow": [
-        {"action": "makeCall", "params": {"source": "6512341234", "destination": "6512345678"}},
-        {"action": "hangup", "params": {}},
-    ]
-}
 NOBODYS = "12345678-1234-1234-1234-123456789012"
 
 SESSIONS = [
@@ -29,8 +24,10 @@ SESSIONS = [
 ]
 
 
-async def begin(api: "Installation") -> str:
-    answer = await api.client.post(f"{BASE}/callflows", json=FLOW, headers=api.as_rider())
+async def begin(api: "Installation", destination: str = "6512345678") -> str:
+    call = {"action": "makeCall", "params": {"source": "6512341234", "destination": destination}}
+    flow = {"callflow": [call, {"action": "hangup", "params": {}}]}
+    answer = await api.client.post(f"{BASE}/callflows", json=flow, headers=api.as_rider())
     session_id: str = answer.json()["sessionId"]
     return session_id
 
@@ -53,17 +50,76 @@ async def test_a_session_is_shown_before_and_after_its_end(api: "Installation") 
     session_id = await begin(api)
     answer = await api.client.get(f"{BASE}/sessions/{session_id}", headers=api.as_rider())
     assert answer.status_code == 200
-    assert answer.json() == {
+    live = answer.json()
+    (owed,) = live["webhooks"]
+    assert owed.pop("eventId").startswith("evt_")
+    assert owed == {"type": "VSS", "state": "OWED", "nextAttemptAt": None, "attempts": []}
+    assert live["callFlowRequestId"]
+    assert {name: live[name] for name in ("sessionId", "subAccountId", "state", "status", "destination")} == {
         "sessionId": session_id,
         "subAccountId": "riders_hq",
         "state": "ACCEPTED",
-        "summary": None,
+        "status": "IN_PROGRESS",
+        "destination": "+6512345678",
     }
+    assert (live["legs"], live["actions"], live["summary"], live["finishedAt"]) == ([], [], None, None)
     await api.board.finish(session_id)
     shown = (await api.client.get(f"{BASE}/sessions/{session_id.upper()}", headers=api.as_rider())).json()
     assert shown["state"] == "FINISHED"
     assert shown["summary"]["sessionStatus"] == "COMPLETED"
     assert shown["summary"]["details"]["callA"]["destination"] == "+6512345678"
+    (leg,) = shown["legs"]
+    assert (leg["callStatus"], leg["sipCode"], leg["source"]) == ("COMPLETED", None, "+6512341234")
+
+
+async def test_a_finished_session_shows_what_was_done_and_when(api: "Installation") -> None:
+    session_id = await begin(api)
+    happen = functools.partial(api.board.happen, session_id)
+    happen("command.Dial", leg_id="leg-1", source="+6512341234", destination="+6512345678")
+    happen("event.Answered", leg_id="leg-1", codec="PCMA")
+    happen("command.Play", leg_id="leg-1", playback_id="1", prompt_id="1", repetition=1)
+    await api.board.finish(session_id)
+    shown = (await api.client.get(f"{BASE}/sessions/{session_id}", headers=api.as_rider())).json()
+    at = "2025-06-15T15:06:40.000Z"
+    assert shown["actions"] == [
+        {"action": "MAKE_CALL", "startedAt": at, "endedAt": at, "result": "answered"},
+        {"action": "HANGUP", "startedAt": at, "endedAt": None, "result": None},
+    ]
+
+
+async def test_sessions_are_listed_newest_first_page_by_page(api: "Installation") -> None:
+    begun = []
+    for _ in range(5):
+        begun.append(await begin(api, "6590001111"))
+        api.pass_time(1)
+    await api.board.finish(begun[0])
+    seen: list[str] = []
+    path: str | None = f"{BASE}/sessions?limit=2&destination=%2B6590001111"
+    while path is not None:
+        page = (await api.client.get(path, headers=api.as_rider())).json()
+        assert len(page["sessions"]) <= 2
+        seen += [session["sessionId"] for session in page["sessions"]]
+        path = page["next"]
+    assert seen == begun[::-1]
+    live = await api.client.get(f"{BASE}/sessions?status=IN_PROGRESS&destination=6590001111", headers=api.as_rider())
+    assert [session["sessionId"] for session in live.json()["sessions"]] == begun[:0:-1]
+    done = await api.client.get(f"{BASE}/sessions?status=COMPLETED&destination=6590001111", headers=api.as_rider())
+    (session,) = done.json()["sessions"]
+    assert (session["sessionId"], session["status"], session["callCount"]) == (begun[0], "COMPLETED", 1)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "staus=BUSY", "status=busy", "page=%%%", "from=2025", "page="])
+async def test_a_filter_that_means_nothing_is_refused(api: "Installation", query: str) -> None:
+    answer = await api.client.get(f"{BASE}/sessions?{query}", headers=api.as_rider())
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+async def test_a_list_holds_ones_own_sessions_only(api: "Installation") -> None:
+    await begin(api)
+    other = await api.client.get("/api/v1/subaccounts/other_co/sessions", headers=api.as_rider(api.other_key))
+    assert other.json() == {"sessions": [], "nextPage": None, "next": None}
 
 
 async def test_a_live_session_is_hung_up_once_it_is_asked_for(api: "Installation") -> None:
@@ -76,7 +132,7 @@ async def test_a_live_session_is_hung_up_once_it_is_asked_for(api: "Installation
     again = await api.client.delete(f"{BASE}/sessions/{session_id}", headers=api.as_rider())
     assert again.status_code == 409
     assert again.headers["content-type"] == "application/problem+json"
-    assert again.json()["title"] == "Session has ended"
+    assert (again.json()["title"], again.json()["detail"]) == ("Conflict", "Session has ended")
 
 
 async def test_a_stream_replays_what_happened_then_follows_to_the_end(api: "Installation") -> None:
@@ -184,7 +240,7 @@ async def test_unknown_and_foreign_sessions_answer_alike(
     assert answer.status_code == 404
     problem = answer.json()
     assert problem.pop("instance").startswith("urn:uuid:")
-    assert problem == {"status": 404, "title": "Session not found"}
+    assert problem == {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Session not found"}
     assert own not in api.board.hung_up
     await api.board.finish(own)
 
@@ -192,14 +248,14 @@ async def test_unknown_and_foreign_sessions_answer_alike(
 @pytest.mark.parametrize(("method", "tail"), SESSIONS)
 async def test_another_sub_account_looks_like_none(api: "Installation", method: str, tail: str) -> None:
     session_id = await begin(api)
-    titles = []
+    details = []
     for name in ("other_co", "nobody"):
         answer = await api.client.request(
             method, f"/api/v1/subaccounts/{name}/sessions/{session_id}{tail}", headers=api.as_rider()
         )
         assert answer.status_code == 404
-        titles.append(answer.json()["title"])
-    assert titles == ["SubAccount not found by Id : other_co", "SubAccount not found by Id : nobody"]
+        details.append(answer.json()["detail"])
+    assert details == ["SubAccount not found by Id : other_co", "SubAccount not found by Id : nobody"]
     await api.board.finish(session_id)
 
 

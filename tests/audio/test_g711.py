@@ -64,6 +64,19 @@ def test_codes_survive_decoding_and_encoding(encoding: str) -> None:
     assert again == (codes.replace(b"\x7f", b"\xff") if encoding == "PCMU" else codes)
 
 
+@pytest.mark.parametrize(("heard", "sent"), [("PCMU", "PCMA"), ("PCMA", "PCMU")])
+def test_codes_are_translated_as_their_samples_are(heard: str, sent: str) -> None:
+    every = bytes(range(256))
+    assert every.translate(g711.TRANSCODE[heard, sent]) == g711.encode(sent, g711.decode(heard, every))
+    silence = bytes([g711.SILENCE[heard]]).translate(g711.TRANSCODE[heard, sent])
+    assert abs(int(g711.decode(sent, silence)[0])) <= 8  # A-law has no zero
+    # There and back again is off by what the coarser law costs, and never louder.
+    back = g711.decode(heard, every.translate(g711.TRANSCODE[heard, sent]).translate(g711.TRANSCODE[sent, heard]))
+    there = g711.decode(heard, every)
+    difference = np.abs(back.astype(np.int32) - there)
+    assert np.all(difference <= np.maximum(16, np.abs(there.astype(np.int32)) // 16))
+
+
 def test_well_known_codes() -> None:
     samples = np.array([0, 32767, -32768], dtype=np.int16)
     assert g711.encode("PCMU", samples) == b"\xff\x80\x00"

@@ -30,6 +30,13 @@ def test_what_is_written_is_read_again() -> None:
     assert sound.duration_seconds == 5 / 16000
 
 
+def test_a_header_for_two_channels_counts_both() -> None:
+    header = wav.header(320, channels=2)
+    assert struct.unpack_from("<IHHIIHH4sI", header, 16) == (16, 1, 2, 8000, 32000, 4, 16, b"data", 320)
+    both = wav.parse(header + b"\x10\x00\x30\x00" * 80)
+    assert (both.duration_seconds, both.samples[0]) == (0.01, 0x20)
+
+
 def test_the_header_is_44_bytes_and_counts_itself() -> None:
     header = wav.header(320)
     assert len(header) == wav.HEADER_BYTES

@@ -86,3 +86,15 @@ def test_what_cannot_happen_is_counted() -> None:
     leg.take(BUSY)
     leg.take(BUSY)
     assert leg.strange_happenings == 1
+
+
+@pytest.mark.parametrize(
+    ("given_up_as", "status"), [(CallStatus.NO_ANSWER, CallStatus.FAILED), (CallStatus.CANCELED, CallStatus.CANCELED)]
+)
+def test_a_trunk_that_never_said_anything_is_a_failure_unless_somebody_called_it_off(
+    given_up_as: CallStatus, status: CallStatus
+) -> None:
+    leg = a_leg()
+    leg.hang_up(given_up_as)
+    leg.take(NotAnswered(60.0, "leg", CallStatus.FAILED, 408, "trunk main does not answer"))
+    assert (leg.status, leg.sip_code) == (status, 408)

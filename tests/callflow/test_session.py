@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callwright.callflow.commands import Command, Dial, Finish, HangUp, Play, PrepareFile, PrepareSpeech
+from callwright.callflow.commands import AskNext, Command, Dial, Finish, HangUp, Play, PrepareFile, PrepareSpeech, Tell
 from callwright.callflow.events import (
     Answered,
     Event,
     HungUp,
+    NextFlow,
     NotAnswered,
     PlaybackFinished,
     PlaybackStarted,
@@ -23,7 +24,7 @@ from callwright.callflow.events import (
     Tick,
 )
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
-from callwright.callflow.plan import Action, Callflow, MakeCall, PlayFile, Say, SayAndCapture
+from callwright.callflow.plan import Action, Callflow, MakeCall, PlayFile, Say
 from callwright.callflow.plan import HangUp as HangUpAction
 from callwright.callflow.session import FAREWELL_SECONDS, Session, SessionRules
 from callwright.callflow.summary import ErrorDetails, SessionSummary
@@ -34,7 +35,7 @@ CALL = MakeCall("+6512341234", "+6512345678")
 HELLO = Say("Hello", "en-IE-EmilyNeural", repetition=2)
 FILE = PlayFile("https://example.com/wave.mp3")
 START = Started(0.0)
-READY = PromptReady(0.1, "1", 3.0)
+READY = PromptReady(0.1, "1.1", 3.0)
 QUALITY = CallQuality(4.4, 0.0, 2)
 WE_HUNG_UP = HungUp(12.0, LEG, HungUpBy.US, quality=QUALITY)
 
@@ -45,11 +46,14 @@ class Driven:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.commands: list[Command] = []
+        self.told: list[Tell] = []
 
     def take(self, *events: Event) -> list[Command]:
         given: list[Command] = []
         for event in events:
             given += self.session.handle(event)
+        self.told += [command for command in given if isinstance(command, Tell)]
+        given = [command for command in given if not isinstance(command, Tell)]
         self.commands += given
         return given
 
@@ -98,9 +102,9 @@ def played(at: float = 11.0, playback: str = "1", *, completed: bool = True) -> 
 
 def test_a_message_is_prepared_while_it_rings_played_and_hung_up(drive: Drive) -> None:
     call = drive(CALL, HELLO, HangUpAction())
-    assert call.take(START) == [PrepareSpeech("1", "Hello", "en-IE-EmilyNeural", 1.0), Dial(LEG, *numbers())]
+    assert call.take(START) == [PrepareSpeech("1.1", "Hello", "en-IE-EmilyNeural", 1.0), Dial(LEG, *numbers())]
     assert call.take(READY, ringing()) == []
-    assert call.take(answered()) == [Play(LEG, "1", "1", 2)]
+    assert call.take(answered()) == [Play(LEG, "1", "1.1", 2)]
     assert call.take(PlaybackStarted(2.1, LEG, "1")) == []
     assert call.take(played()) == [HangUp(LEG)]
     assert isinstance(call.take(WE_HUNG_UP)[0], Finish)
@@ -121,26 +125,29 @@ def numbers() -> tuple[str, str]:
 def test_speech_that_is_late_is_waited_for_after_the_answer(drive: Drive) -> None:
     call = drive(CALL, HELLO, HangUpAction())
     assert call.take(START, ringing(), answered())[-1] == Dial(LEG, *numbers())
-    assert call.take(PromptReady(2.5, "1", 3.0)) == [Play(LEG, "1", "1", 2)]
+    assert call.take(PromptReady(2.5, "1.1", 3.0)) == [Play(LEG, "1", "1.1", 2)]
 
 
 def test_several_messages_are_played_in_order(drive: Drive) -> None:
     call = drive(CALL, HELLO, Say("Bye", "en-US-ZiraRUS"), HangUpAction())
-    call.take(START, READY, PromptReady(0.1, "2", 1.0), answered())
-    assert call.take(played()) == [Play(LEG, "2", "2", 1)]
+    call.take(START, READY, PromptReady(0.1, "1.2", 1.0), answered())
+    assert call.take(played()) == [Play(LEG, "2", "1.2", 1)]
     assert call.take(played(playback="2")) == [HangUp(LEG)]
 
 
 def test_a_file_is_fetched_before_anybody_is_dialled(drive: Drive) -> None:
     call = drive(CALL, FILE, HangUpAction())
-    assert call.take(START) == [PrepareFile("1", FILE.file_url)]
+    assert call.take(START) == [PrepareFile("1.1", FILE.file_url)]
     assert call.take(READY) == [Dial(LEG, *numbers())]
 
 
-def test_a_flow_without_hangup_is_hung_up_when_it_runs_dry(drive: Drive) -> None:
+def test_a_flow_without_hangup_is_hung_up_when_nobody_says_what_is_next(drive: Drive) -> None:
     call = drive(CALL, HELLO)
     call.take(START, READY, answered())
-    assert call.take(played()) == [HangUp(LEG)]
+    assert call.take(played()) == [
+        AskNext(LEG, "leg-2", received=False, captured=None, client_action_id=None, duration_seconds=9)
+    ]
+    assert call.take(NextFlow(11.5, None)) == [HangUp(LEG)]
     call.take(WE_HUNG_UP)
     assert (call.summary.status, call.summary.last_action) == (CallStatus.COMPLETED, "SAY")
 
@@ -179,7 +186,7 @@ def test_a_callee_who_hangs_up_mid_message_still_completed_the_call(drive: Drive
 def test_speech_that_fails_while_it_rings_cancels_the_call(drive: Drive) -> None:
     call = drive()
     call.take(START, ringing())
-    assert call.take(PromptFailed(1.5, "1", ErrorCode.SPEECH_FAILED, "no voice")) == [HangUp(LEG)]
+    assert call.take(PromptFailed(1.5, "1.1", ErrorCode.SPEECH_FAILED, "no voice")) == [HangUp(LEG)]
     call.take(NotAnswered(1.6, LEG, CallStatus.CANCELED, 487))
     summary = call.summary
     assert (summary.status, summary.legs[0].status) == (CallStatus.ERROR, CallStatus.CANCELED)
@@ -189,7 +196,7 @@ def test_speech_that_fails_while_it_rings_cancels_the_call(drive: Drive) -> None
 def test_a_later_message_that_fails_lets_the_one_before_it_be_heard(drive: Drive) -> None:
     call = drive(CALL, HELLO, Say("Bye", "en-US-ZiraRUS"), HangUpAction())
     call.take(START, READY, answered())
-    assert call.take(PromptFailed(2.5, "2", ErrorCode.SPEECH_FAILED, "no voice")) == []
+    assert call.take(PromptFailed(2.5, "1.2", ErrorCode.SPEECH_FAILED, "no voice")) == []
     assert call.take(played()) == [HangUp(LEG)]
     call.take(WE_HUNG_UP)
     assert (call.summary.status, call.error.code) == (CallStatus.ERROR, -2005)
@@ -198,7 +205,7 @@ def test_a_later_message_that_fails_lets_the_one_before_it_be_heard(drive: Drive
 
 def test_a_file_that_fails_rings_no_phone(drive: Drive) -> None:
     call = drive(CALL, FILE, HangUpAction())
-    call.take(START, PromptFailed(0.5, "1", ErrorCode.FILE_FAILED, "404"))
+    call.take(START, PromptFailed(0.5, "1.1", ErrorCode.FILE_FAILED, "404"))
     assert not [command for command in call.commands if isinstance(command, Dial)]
     summary = call.summary
     assert (summary.status, call.error.code, call.error.action) == (CallStatus.ERROR, -2006, "PLAY_FILE")
@@ -219,7 +226,7 @@ def test_a_flow_whose_validity_passed_is_not_dialled(drive: Drive) -> None:
 
 def test_validity_is_judged_again_when_the_file_has_come(drive: Drive) -> None:
     call = drive(CALL, FILE, valid_until=5.0)
-    call.take(START, PromptReady(6.0, "1", 3.0))
+    call.take(START, PromptReady(6.0, "1.1", 3.0))
     assert not [command for command in call.commands if isinstance(command, Dial)]
     assert call.error.code == -2007
 
@@ -229,22 +236,6 @@ def test_a_destination_off_the_list_is_no_coverage(drive: Drive) -> None:
     call.take(START)
     assert (call.summary.status, call.error.code) == (CallStatus.ERROR, -2004)
     assert call.summary.legs[0].status is CallStatus.ERROR
-
-
-@pytest.mark.parametrize(
-    ("actions", "name"),
-    [
-        ((CALL, SayAndCapture("Press 1", "en-US-ZiraRUS")), "SAY_AND_CAPTURE"),
-        ((CALL, CALL), "MAKE_CALL"),
-        ((MakeCall("+6512341234", "+6512345678", call_recording=True), HELLO), "MAKE_CALL"),
-    ],
-)
-def test_what_is_not_carried_out_yet_is_refused_before_dialling(
-    drive: Drive, actions: tuple[Action, ...], name: str
-) -> None:
-    call = drive(*actions)
-    assert [type(command) for command in call.take(START)] == [Finish]
-    assert (call.summary.status, call.error.code, call.error.action) == (CallStatus.ERROR, -2003, name)
 
 
 def test_telephony_that_cannot_dial_is_an_error_of_ours(drive: Drive) -> None:
@@ -302,8 +293,8 @@ events: st.SearchStrategy[list[Event]] = st.lists(
         st.builds(Answered, times, st.just(LEG), st.just("PCMU")),
         st.builds(NotAnswered, times, st.just(LEG), st.sampled_from(CallStatus)),
         st.builds(HungUp, times, st.just(LEG), st.sampled_from(HungUpBy)),
-        st.builds(PromptReady, times, st.sampled_from(["1", "2"]), st.just(1.0)),
-        st.builds(PromptFailed, times, st.sampled_from(["1", "2"]), st.just(ErrorCode.SPEECH_FAILED), st.just("")),
+        st.builds(PromptReady, times, st.sampled_from(["1.1", "1.2"]), st.just(1.0)),
+        st.builds(PromptFailed, times, st.sampled_from(["1.1", "1.2"]), st.just(ErrorCode.SPEECH_FAILED), st.just("")),
         st.builds(PlaybackFinished, times, st.just(LEG), st.sampled_from(["1", "2"]), st.booleans()),
         st.builds(Stopped, times, st.just("stop")),
     ),

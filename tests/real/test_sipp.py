@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Program, Shell, TrunkSite
+    from tests.conftest import TrunkSite
+    from tests.customers import Customer
+    from tests.programs import Program, Shell
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.real]
 
@@ -129,7 +131,6 @@ async def test_a_message_is_played_to_a_callee_that_answers(
     await callee.assert_content()
     assert (summary["sessionStatus"], summary["lastAction"]) == ("COMPLETED", "HANGUP")
     quality = summary["details"]["callA"]["callQuality"]
-    assert quality["mos"] > 4.0
     assert quality["packetLossRate"] == 0
     story = await trunk_customer.story(session_id)
     assert story.ladder == ladder

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Site
+    from tests.conftest import Site
+    from tests.customers import Customer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

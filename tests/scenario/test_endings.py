@@ -8,7 +8,8 @@ import pytest
 from callwright.simulator.behaviour import Behaviour
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Site
+    from tests.conftest import Site
+    from tests.customers import Customer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,7 +12,8 @@ from callwright.audio import tones, wav
 from callwright.simulator.behaviour import Behaviour
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Page, Site, TrunkSite
+    from tests.conftest import Site, TrunkSite
+    from tests.customers import Customer, Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -119,33 +120,6 @@ async def test_valid_until_passes_before_anybody_could_be_dialled(
     await asyncio.sleep(until + 0.05 - time.time())  # the moment itself is what is tested
     held.release.set()
     await assert_error(customer, session_id, -2007, "MAKE_CALL")
-    await assert_nobody_dialled(site, customer, session_id, taken)
-
-
-CAPTURE = {"promptMessage": "Press a key.", "voiceProfile": "en-IE-EmilyNeural"}
-
-
-@pytest.mark.parametrize(
-    ("call", "then", "action"),
-    [
-        pytest.param({}, [{"action": "sayAndCapture", "params": CAPTURE}], "SAY_AND_CAPTURE", id="sayAndCapture"),
-        pytest.param(
-            {},
-            [{"action": "makeCall", "params": {"source": "+6531350000", "destination": "+6531350001"}}],
-            "MAKE_CALL",
-            id="second makeCall",
-        ),
-        pytest.param({"callRecording": True}, [{"action": "hangup"}], "MAKE_CALL", id="callRecording"),
-    ],
-)
-async def test_what_is_not_carried_out_yet_is_refused_before_anybody_is_dialled(
-    site: "Site", customer: "Customer", call: dict[str, Any], then: list[dict[str, Any]], action: str
-) -> None:
-    taken = site.carrier.calls_taken
-    first = {"action": "makeCall", "params": {"source": "+6531350000", "destination": site.phone(), **call}}
-    session_id = await customer.send(first, *then)
-    summary = await assert_error(customer, session_id, -2003, action)
-    assert summary["details"]["callA"]["callStatus"] == "ERROR"
     await assert_nobody_dialled(site, customer, session_id, taken)
 
 

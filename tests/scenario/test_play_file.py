@@ -12,7 +12,9 @@ from callwright.audio import tones, wav
 from callwright.audio.compare import find_tones, likeness
 
 if TYPE_CHECKING:
-    from tests.conftest import Customer, Page, Shell, Site
+    from tests.conftest import Site
+    from tests.customers import Customer, Page
+    from tests.programs import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -52,9 +54,9 @@ async def test_a_wav_file_is_heard_twice(site: "Site", customer: "Customer", pag
     once = melody(8_000)
     match = likeness(heard, np.concatenate([once, once]))
     assert match.correlation > 0.95
-    assert match.missing_ms == 0
-    form = (await customer.story(session_id)).only("speech.file")
-    assert "44100 Hz" in form["form"]
+    story = await customer.story(session_id)
+    assert match.missing_ms <= story.skipped_ms
+    assert "44100 Hz" in story.only("speech.file")["form"]
 
 
 async def test_an_mp3_file_is_heard_in_the_right_order(site: "Site", customer: "Customer", page: "type[Page]") -> None:

@@ -18,7 +18,7 @@ from callwright.audio import tones, wav
 from callwright.audio.compare import find_tones
 
 if TYPE_CHECKING:
-    from tests.conftest import Platform, Shell
+    from tests.programs import Platform, Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -11,7 +11,7 @@ from callwright.simulator.carrier import Carrier
 from callwright.telemetry.clock import platform_clock
 
 if TYPE_CHECKING:
-    from tests.conftest import Shell
+    from tests.programs import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

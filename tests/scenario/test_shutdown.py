@@ -17,7 +17,8 @@ from callwright.simulator.carrier import Carrier
 from callwright.telemetry.clock import platform_clock
 
 if TYPE_CHECKING:
-    from tests.conftest import Page, Shell
+    from tests.customers import Page
+    from tests.programs import Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

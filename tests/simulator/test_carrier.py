@@ -15,7 +15,7 @@ from callwright.audio import g711, tones
 from callwright.audio.compare import find_tones
 from callwright.errors import TelephonyError
 from callwright.rtp import packet as rtp
-from callwright.simulator.behaviour import Behaviour
+from callwright.simulator.behaviour import Behaviour, Press
 from callwright.simulator.carrier import Carrier, Heard, Login
 from callwright.sip import outputs, sdp
 from callwright.sip.address import NameAddr, SipUri
@@ -300,3 +300,67 @@ async def test_a_taken_port_names_the_setting() -> None:
         with pytest.raises(TelephonyError, match="--carrier"):
             await second.start()
         await second.stop()
+
+
+# --- calls that its phones place -------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def two_carriers(heard: list[Heard]) -> AsyncIterator[tuple[Carrier, Carrier]]:
+    """One that calls, and one that is called."""
+    async with AsyncExitStack() as cleanup:
+        carriers = [Carrier("127.0.0.1", 0, platform_clock(), heard=heard.append) for _ in range(2)]
+        for carrier in carriers:
+            await carrier.start()
+            cleanup.push_async_callback(carrier.stop)
+        yield carriers[0], carriers[1]
+
+
+async def test_a_phone_calls_another_and_each_hears_the_other() -> None:
+    heard: list[Heard] = []
+    async with two_carriers(heard) as (here, there):
+        there.behave("200", Behaviour(answer_after_seconds=0.05, hang_up_after_answer_seconds=0.4))
+        placed = here.call(there.address, "100", "200", Behaviour(says_hz=(700.0,)))
+        assert await placed.rings()
+        assert await placed.answered()
+        assert placed.provisional == [180]
+        ending = await placed.over()
+        assert (ending.status, ending.by_peer) == (None, True)
+        await until(lambda: len(heard) == 2)
+    by_number = {one.number: one for one in heard}
+    assert by_number.keys() == {"100", "200"}
+    for one, other in (("100", "200"), ("200", "100")):
+        assert by_number[one].packets >= by_number[other].packets_sent - 2 > 5
+
+
+@pytest.mark.parametrize(("number", "status"), [("0486", 486), ("0503", 503)])
+async def test_a_call_that_is_refused_says_with_what(number: str, status: int) -> None:
+    heard: list[Heard] = []
+    async with two_carriers(heard) as (here, there):
+        placed = here.call(there.address, "", number)
+        ending = await placed.over()
+        assert (ending.status, ending.by_peer) == (status, True)
+        assert not await placed.answered()
+        assert heard == []
+
+
+async def test_a_phone_gives_up_calling() -> None:
+    async with two_carriers([]) as (here, there):
+        placed = here.call(there.address, "100", "0408")
+        assert await placed.rings()
+        here.hang_up(placed.call_id)
+        assert (await placed.over()).status == 487
+        assert here.calls == ()
+
+
+async def test_keys_by_hand_are_pressed_while_the_call_is_up() -> None:
+    heard: list[Heard] = []
+    async with two_carriers(heard) as (here, there):
+        there.behave("200", AT_ONCE)
+        placed = here.call(there.address, "100", "200", Behaviour(talks=False))
+        assert await placed.answered()
+        here.press(placed.call_id, Press(0.0, "1", hold_seconds=0.04))
+        await until(lambda: packets_heard(there, there.calls[0]) == 4)
+        here.press("nobody", Press(0.0, "1"))
+        here.hang_up(placed.call_id)
+        assert not (await placed.over()).by_peer

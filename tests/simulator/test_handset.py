@@ -10,7 +10,8 @@ from callwright.audio import g711, tones
 from callwright.audio.compare import find_tones
 from callwright.rtp import packet as rtp
 from callwright.rtp import rtcp
-from callwright.simulator.behaviour import Behaviour
+from callwright.rtp.telephone_event import DigitReceiver
+from callwright.simulator.behaviour import Behaviour, Press
 from callwright.simulator.handset import Handset, Peer, open_port_pair
 from callwright.simulator.pace import Pace
 from callwright.telemetry.clock import platform_clock
@@ -156,6 +157,54 @@ async def test_before_the_answer_a_ringing_tone_is_heard(
     handset.ring()
     codes = b"".join([(await caller.next_packet()).payload for _ in range(15)])
     assert find_tones(g711.decode("PCMU", codes), most=1) == [pytest.approx(425.0, abs=4.0)]
+
+
+async def test_a_handset_says_its_tones_and_presses_keys(
+    caller: Caller, handset_of: Callable[[Behaviour], Handset]
+) -> None:
+    handset = handset_of(Behaviour(says_hz=(700.0,)))
+    handset.connect(Peer("127.0.0.1", caller.port, {0: "PCMU"}, event_payload_type=96))
+    handset.talk()
+    voice = b"".join([(await caller.next_packet()).payload for _ in range(15)])
+    assert find_tones(g711.decode("PCMU", voice), most=1) == [pytest.approx(700.0, abs=4.0)]
+    handset.press(Press(0.0, "5", hold_seconds=0.06))
+    packets = [await caller.next_packet() for _ in range(12)]
+    events = [packet for packet in packets if packet.payload_type == 96]
+    assert [packet.payload[0] for packet in events] == [5] * 5
+    assert len({packet.timestamp for packet in events}) == 1
+    assert [packet.sequence - packets[0].sequence & 0xFFFF for packet in packets] == list(range(12))
+    receiver = DigitReceiver()
+    keys = [receiver.receive(packet.timestamp, packet.payload, marker=packet.marker) for packet in events]
+    assert keys == ["5", None, None, None, None]
+
+
+async def test_keys_that_the_peer_does_not_take_are_counted(
+    caller: Caller, handset_of: Callable[[Behaviour], Handset]
+) -> None:
+    handset = handset_of(Behaviour(talks=False))
+    handset.connect(Peer("127.0.0.1", caller.port, {0: "PCMU"}))
+    handset.talk()
+    handset.press(Press(0.0, "55", hold_seconds=0.04, pause_seconds=0.04))
+    await until(lambda: handset.keys_unsent == 2)
+    assert handset.packets_sent == 0
+
+
+async def test_a_prompt_that_fell_silent_is_noticed_once(caller: Caller) -> None:
+    silences: list[int] = []
+    behaviour = Behaviour(silence_seconds=0.1)
+    handset = Handset(
+        "127.0.0.1", behaviour, Pace(), platform_clock(), fell_silent=lambda: silences.append(handset.packets_heard)
+    )
+    handset.connect(Peer("127.0.0.1", caller.port, {0: "PCMU"}))
+    handset.talk()
+    caller.say(handset, range(2))  # a click
+    await asyncio.sleep(0.2)
+    assert silences == []
+    caller.say(handset, range(2, 20))
+    await until(lambda: bool(silences))
+    await asyncio.sleep(0.2)
+    handset.close()
+    assert silences == [20]
 
 
 async def test_closing_twice_is_closing(handset_of: Callable[[Behaviour], Handset]) -> None:

@@ -139,7 +139,11 @@ PAGES = {
     "live": (SessionQuery(status="IN_PROGRESS"), "ix_sessions_of_status"),
     "of a status": (SessionQuery(status="BUSY", from_at=1.0), "ix_sessions_of_status"),
     "the next ones": (SessionQuery(to_at=9.0, after=PagePosition(5.0, "s")), "ix_sessions_of"),
-    "to a number": (SessionQuery(destination="+6512345678", after=PagePosition(5.0, "s")), "session_destinations_1"),
+    "to a number": (
+        SessionQuery(destination="+6512345678", after=PagePosition(5.0, "s")),
+        "ix_sessions_of_destination",
+    ),
+    "to a further one": (SessionQuery(destination="+6512345678", to_at=9.0), "session_destinations_1"),
 }
 
 
@@ -147,7 +151,7 @@ PAGES = {
 async def test_pages_of_sessions_are_read_in_the_order_of_an_index(
     wanted: SessionQuery, index: str, tmp_path: Path
 ) -> None:
-    plan = await plan_of(sessions.page_query(wanted), tmp_path)
+    plan = await plan_of(sessions.page_query(wanted, further="session_destinations" in index), tmp_path)
     assert f"{index} (" in plan
     assert "SCAN" not in plan
     assert "TEMP B-TREE" not in plan  # no sorting

@@ -110,6 +110,26 @@ async def test_pages_hold_every_session_once(history: Store, limit: int, destina
     assert seen == ["s5", "s4", "s3", "s2", "s1", "s0"]
 
 
+async def test_first_and_further_legs_to_one_number_are_one_list(store: Store) -> None:
+    own = "+6512345678"
+    flows = {
+        "first": (MakeCall(own, PARTNER),),
+        "further": (MakeCall(own, CALLER), MakeCall(own, PARTNER)),
+        "both": (MakeCall(own, PARTNER), MakeCall(own, PARTNER)),
+        "neither": (MakeCall(own, CALLER),),
+    }
+    for at, (session_id, actions) in enumerate(flows.items()):
+        await store.accept_session(session_id, "riders_hq", Callflow(actions, "r"), float(at))
+        await store.record_dial_intent(session_id, f"{session_id}-1", "c", "t", 1.0, own, actions[0].destination)
+        for action in actions[1:]:
+            await store.record_dial_intent(session_id, f"{session_id}-2", "c", "t", 2.0, own, action.destination)
+    seen, wanted = [], SessionQuery(destination=PARTNER, limit=1)
+    while page := await store.list_sessions("riders_hq", wanted):
+        seen += [session.session_id for session in page]
+        wanted = replace(wanted, after=PagePosition(page[-1].accepted_at, page[-1].session_id))
+    assert seen == ["both", "further", "first"]
+
+
 async def test_finished_sessions_come_oldest_first_and_from_a_span_of_time(history: Store) -> None:
     first = await history.finished_sessions("riders_hq", 0.0, 99.0, None, 2)
     assert [session.session_id for session in first] == ["s0", "s1"]

@@ -1,26 +1,41 @@
 """The switchboard over a real SQLite store, with a telephone line that answers as it is told."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callwright.audio.prompt import Prompt
-from callwright.callflow.events import Answered, Event, HungUp, NotAnswered, PlaybackFinished, Ringing
+from callwright.callflow.events import (
+    Answered,
+    DigitPressed,
+    Event,
+    HungUp,
+    NotAnswered,
+    PlaybackFinished,
+    Ringing,
+)
 from callwright.callflow.outcome import CallStatus, HungUpBy
-from callwright.callflow.plan import Callflow, HangUp, MakeCall, PlayFile, Say
+from callwright.callflow.plan import Callflow, HangUp, MakeCall, PlayFile, Say, SayAndCapture
 from callwright.callflow.session import SessionRules
 from callwright.callflow.summary import SessionSummary
-from callwright.errors import ErrorCode, FileFailed, StorageUnavailable, TelephonyError
+from callwright.contract.policy import RequestPolicy
+from callwright.errors import EgressError, ErrorCode, FileFailed, StorageUnavailable, TelephonyError
+from callwright.storage.records import WebhookKind
 from callwright.storage.store import Store
 from callwright.switchboard.board import BoardLimits, BusyError, Switchboard
+from callwright.switchboard.customer import Customers
 from callwright.switchboard.ports import Records
 from callwright.telemetry.clock import platform_clock
 from callwright.telemetry.trace import Trace, TraceEntry
+from callwright.telephony.incoming import Received
 from callwright.telephony.line import Route
 
 CALL = MakeCall("+6512341234", "+6512345678")
@@ -38,6 +53,8 @@ class ScriptedLine:
         self.answers = True
         self.trunk_is_there = True
         self.explodes = False
+        self.presses = ""
+        "the key that a callee presses as soon as somebody listens"
         self.before_dial: Callable[[str], None] = lambda leg_id: None
 
     def route(self, destination: str) -> Route:
@@ -61,6 +78,31 @@ class ScriptedLine:
 
     def stop_playback(self, leg_id: str, playback_id: str) -> None:
         self.asked.append("stop")
+
+    def take(self, leg_id: str, trace: Trace) -> None:
+        self.asked.append("take")
+
+    def refuse(self, leg_id: str) -> None:
+        self.asked.append("refuse")
+
+    def pick_up(self, leg_id: str) -> None:
+        self.asked.append("pick up")
+        self.post(leg_id, Answered(CLOCK(), leg_id, "PCMU"))
+
+    def ring_back(self, leg_id: str, playback_id: str) -> None:
+        self.asked.append("ring back")
+
+    def bridge(self, leg_id: str, other_leg_id: str) -> None:
+        self.asked.append("bridge")
+        self.post(other_leg_id, HungUp(CLOCK(), other_leg_id, HungUpBy.THEM))
+
+    def listen(self, leg_id: str, wanted: bool) -> None:
+        self.asked.append(f"listen {wanted}")
+        if wanted and self.presses:
+            self.post(leg_id, DigitPressed(CLOCK(), leg_id, self.presses))
+
+    def record(self, leg_id: str, recording_id: str, path: Path) -> None:
+        self.asked.append(f"record {path}")
 
     def hang_up(self, leg_id: str) -> None:
         self.asked.append("hang up")
@@ -88,6 +130,45 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
+class Shelf:
+    """Where recordings begin: one place, or none."""
+
+    def __init__(self) -> None:
+        self.path: str | None = "/somewhere/a.wav"
+
+    async def begin(
+        self, recording_id: str, session_id: str, sub_account_id: str, leg_id: str, at: float
+    ) -> str | None:
+        return self.path
+
+
+@dataclass
+class Said:
+    """A customer's server's answer."""
+
+    body: bytes
+    status: int = 200
+    truncated: bool = False
+
+
+class CustomersServer:
+    """Answers questions in the order a test gives, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[Said | EgressError] = []
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str], *, within_seconds: float) -> Said:
+        self.asked.append(json.loads(body))
+        self.headers.append(headers)
+        assert 0 < within_seconds <= 10
+        answer = self.answers.pop(0)
+        if isinstance(answer, EgressError):
+            raise answer
+        return answer
+
+
 class Bench:
     """A switchboard between a scripted line and a real store."""
 
@@ -100,14 +181,29 @@ class Bench:
         self.summaries: list[SessionSummary] = []
         self.entries: list[TraceEntry] = []
         numbers = count(1)
+        self.shelf = Shelf()
+        self.server = CustomersServer()
+
+        def new_id() -> str:
+            return f"00000000-0000-4000-8000-{next(numbers):012}"
+
         self.board = Switchboard(
             self.line,
             SomePrompts(),
             records or store,
+            customers=Customers(
+                records=store,
+                post=self.server.post,
+                policy_for=lambda name: RequestPolicy(caller_ids=frozenset({"+6512341234"})),
+                clock=CLOCK,
+                new_id=new_id,
+                on_owed=self._note_owed,
+            ),
+            recordings=self.shelf,
             rules_for=lambda name: SessionRules(),
             encode_summary=self._encode,
             clock=CLOCK,
-            new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012}",
+            new_id=new_id,
             on_owed=self._note_owed,
             watcher_for=lambda session_id, destination: self.entries.append,
             limits=BoardLimits(**limits),
@@ -247,6 +343,8 @@ class AwayOnce:
         self._store = store
         self.tries = 0
         self.accept_session = store.accept_session
+        self.accept_incoming = store.accept_incoming
+        self.find_number = store.find_number
         self.record_dial_intent = store.record_dial_intent
         self.unfinished_sessions = store.unfinished_sessions
 
@@ -275,3 +373,156 @@ async def test_a_client_that_goes_away_while_it_waits_still_gets_its_call(store:
     await bench.owing.wait()
     assert bench.summaries[0].status is CallStatus.COMPLETED
     await bench.board.drain(5.0)
+
+
+# --- questions and news to the customer -----------------------------------------------------------------------------
+
+MENU = Callflow((CALL, SayAndCapture("Press", "en-US-ZiraRUS", max_digits=1, no_of_tries=1)), "request-1")
+
+
+async def asking(bench: Bench, *answers: Said | EgressError) -> SessionSummary:
+    """Run a menu in which 7 is pressed, with a server that gives these answers."""
+    await bench.store.put_webhook("riders_hq", WebhookKind.VCA, "http://127.0.0.1:9/vca", "Basic abc")
+    bench.line.presses = "7"
+    bench.server.answers = list(answers)
+    return await bench.over(await bench.board.accept("riders_hq", MENU))
+
+
+async def test_a_pressed_key_is_told_and_the_answer_is_run(store: Store) -> None:
+    bench = Bench(store)
+    answer = {"clientActionId": "two", "callflow": [{"action": "hangup"}]}
+    summary = await asking(bench, Said(json.dumps(answer).encode()))
+    [asked] = bench.server.asked
+    assert asked["eventType"] == "CALL_ACTION"
+    assert asked["payload"]["callStatus"] == "ACTION_COMPLETED"
+    assert asked["payload"]["eventData"] == {"dtmf": "7"}
+    assert bench.server.headers[0]["Authorization"] == "Basic abc"
+    assert (summary.status, summary.last_action) == (CallStatus.COMPLETED, "HANGUP")
+    trace = await store.find_trace(summary.session_id)
+    assert trace is not None
+    [told] = [entry for entry in trace.entries if entry.kind == "event.NextFlow"]
+    assert told.fields["callflow"] == "HANGUP"
+
+
+@pytest.mark.parametrize("nothing", [b"{}", b'{"callflow":[]}', b'{"status":"ignored"}'])
+async def test_an_answer_with_nothing_to_do_ends_the_call(store: Store, nothing: bytes) -> None:
+    summary = await asking(Bench(store), Said(nothing))
+    assert (summary.status, summary.error) == (CallStatus.COMPLETED, None)
+
+
+BAD_SOURCE = {"action": "makeCall", "params": {"source": "+6599999999", "destination": "+6587654321"}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "tries"),
+    [
+        ([EgressError("refused"), Said(b"{}", 500)], ErrorCode.CONNECTIVITY, 2),
+        ([EgressError("refused"), EgressError("refused")], ErrorCode.CONNECTIVITY, 2),
+        ([Said(b"", 500)], ErrorCode.CONNECTIVITY, 1),
+        ([Said(b"", 302)], ErrorCode.CONNECTIVITY, 1),
+        ([Said(b"{")], ErrorCode.CALLFLOW_INVALID, 1),
+        ([Said(b'{"callflow":[{"action":"dance"}]}')], ErrorCode.CALLFLOW_INVALID, 1),
+        ([Said(b"{}", truncated=True)], ErrorCode.CALLFLOW_INVALID, 1),
+        ([Said(json.dumps({"callflow": [BAD_SOURCE]}).encode())], ErrorCode.SOURCE_NOT_ALLOWED, 1),
+    ],
+)
+async def test_an_answer_that_cannot_be_used_ends_the_session_as_an_error(
+    store: Store, answers: list[Said | EgressError], code: ErrorCode, tries: int
+) -> None:
+    bench = Bench(store)
+    summary = await asking(bench, *answers)
+    assert summary.error is not None
+    assert (summary.status, summary.error.code, summary.error.action) == (CallStatus.ERROR, code, "SAY_AND_CAPTURE")
+    assert len(bench.server.asked) == tries
+
+
+async def test_one_broken_connection_is_forgiven(store: Store) -> None:
+    bench = Bench(store)
+    summary = await asking(bench, EgressError("reset"), Said(b"{}"))
+    assert (summary.status, len(bench.server.asked)) == (CallStatus.COMPLETED, 2)
+
+
+async def test_without_a_webhook_nobody_is_asked(store: Store) -> None:
+    bench = Bench(store)
+    bench.line.presses = "7"
+    summary = await bench.over(await bench.board.accept("riders_hq", MENU))
+    assert (summary.status, bench.server.asked) == (CallStatus.COMPLETED, [])
+
+
+async def test_news_are_owed_when_somebody_wants_them(store: Store) -> None:
+    bench = Bench(store)
+    await store.put_webhook("riders_hq", WebhookKind.VCS, "http://127.0.0.1:9/vcs", None)
+    session_id = await bench.board.accept("riders_hq", HELLO)
+    await bench.over(session_id)
+    await bench.board.drain(5.0)
+    news = [delivery for delivery in await store.deliveries_of(session_id) if delivery.kind == "VCS"]
+    statuses = {json.loads(delivery.body or b"")["payload"]["callStatus"] for delivery in news}
+    assert statuses == {"CALL_INITIATED", "CALL_CONNECTED", "CALL_DISCONNECTED"}
+
+
+# --- bridges, recordings, incoming calls -----------------------------------------------------------------------------
+
+OTHER = MakeCall("+6512341234", "+6587654321", call_recording=True)
+
+
+async def test_a_second_call_is_bridged_and_recorded(store: Store) -> None:
+    bench = Bench(store)
+    summary = await bench.over(await bench.board.accept("riders_hq", Callflow((CALL, OTHER), "request-1")))
+    assert [leg.status for leg in summary.legs] == [CallStatus.COMPLETED, CallStatus.COMPLETED]
+    assert bench.line.asked == [
+        "dial", "ring back", "dial", "stop", "bridge", "record /somewhere/a.wav", "hang up",
+    ]  # fmt: skip
+
+
+async def test_a_recording_that_has_nowhere_to_go_is_not_made(store: Store) -> None:
+    bench = Bench(store)
+    bench.shelf.path = None
+    await bench.over(await bench.board.accept("riders_hq", Callflow((CALL, OTHER), "request-1")))
+    assert not [asked for asked in bench.line.asked if asked.startswith("record")]
+    assert [entry.fields["reason"] for entry in bench.entries if entry.kind == "recording.not_begun"] == [
+        "no recording-push-config says where to put it"
+    ]
+
+
+RECEIVED = Received("leg-in", "call-id-7", "carrier", "+6591234567", "+6568332048")
+
+
+async def test_a_call_to_a_number_of_ours_is_asked_for_and_answered(store: Store) -> None:
+    bench = Bench(store)
+    await store.put_webhook("riders_hq", WebhookKind.VCA, "http://127.0.0.1:9/vca", None)
+    number = await store.add_number("riders_hq", "+6568332048")
+    flow = {"callflow": [{"action": "say", "params": {"text": "Hi", "voiceProfile": "en-US-ZiraRUS"}},
+                         {"action": "hangup"}]}  # fmt: skip
+    bench.server.answers = [Said(json.dumps(flow).encode())]
+    bench.board.received(RECEIVED)
+    await bench.owing.wait()
+    [summary] = bench.summaries
+    assert (summary.status, summary.legs[0].inbound) == (CallStatus.COMPLETED, True)
+    assert bench.line.asked == ["take", "pick up", "play Hi × 1", "hang up"]
+    payload = bench.server.asked[0]["payload"]
+    assert (payload["callStatus"], payload["callDirection"]) == ("CALL_RECEIVED", "INBOUND")
+    assert (payload["destinationRefId"], payload["sourceRefId"]) == (number.reference_id, None)
+
+
+async def test_a_call_to_a_number_of_nobody_is_refused_and_leaves_no_row(store: Store) -> None:
+    bench = Bench(store)
+    bench.board.received(RECEIVED)
+    await bench.board.drain(5.0)
+    assert (bench.line.asked, bench.board.calls_for_nobody) == (["refuse"], 1)
+    assert not await store.recent_sessions(10)
+
+
+async def test_a_draining_switchboard_refuses_calls(store: Store) -> None:
+    bench = Bench(store)
+    await store.add_number("riders_hq", "+6568332048")
+    await bench.board.drain(0.0)
+    bench.board.received(RECEIVED)
+    assert bench.line.asked == ["refuse"]
+
+
+async def test_an_incoming_call_cut_off_by_a_crash_ends_with_the_leg_it_had(store: Store) -> None:
+    await store.accept_incoming("s-1", "riders_hq", "leg-in", "+6591234567", "+6568332048", "c", "carrier", CLOCK())
+    bench = Bench(store)
+    assert await bench.board.recover() == 1
+    [leg] = bench.summaries[0].legs
+    assert (leg.call_id, leg.inbound, leg.source, leg.destination) == ("leg-in", True, "+6591234567", "+6568332048")

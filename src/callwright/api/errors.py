@@ -6,7 +6,8 @@
 | BusyError, StorageUnavailable | 503 with Retry-After |
 | anything else | 500, logged with the request's id |
 
-The form of the answer is the route's: callflows, configuration and sessions each have one.
+The form of the answer is the route's: callflows, configuration, numbers, what is the platform's, and sessions each
+have one.
 """
 
 import logging
@@ -15,12 +16,16 @@ from collections.abc import Awaitable, Callable
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callwright.api.exchange import JSON, PROBLEM_JSON, ClientGone, Exchange, Reply, json_reply
 from callwright.api.platform import Platform
-from callwright.contract.answers import RESOURCE_MESSAGES, SERVER_ERROR, not_created, resource_refused, webhook_refused
+from callwright.contract.answers import SERVER_ERROR, not_created, resource_refused, webhook_refused
 from callwright.contract.json_text import serialize
+from callwright.contract.platform_errors import platform_refused
+from callwright.contract.problems import problem_of
+from callwright.contract.virtual_numbers import NOT_FOUND, number_not_found
 from callwright.contract.webhook_config import INVALID_REQUEST
 from callwright.errors import ContractError, StorageUnavailable
 from callwright.switchboard.board import BusyError
@@ -59,10 +64,21 @@ def webhook_form(error: ContractError, exchange: Exchange) -> Reply:
     return _refused(wrong, webhook_refused(wrong, exchange.request_id, exchange.platform.clock()))
 
 
+def number_form(error: ContractError, exchange: Exchange) -> Reply:
+    """§9.2: plain, and with a time for a number that is not there."""
+    if error.http_status != 404 or error.message != NOT_FOUND:
+        return plain_form(error, exchange)
+    return _refused(error, number_not_found(exchange.platform.clock()))
+
+
+def platform_form(error: ContractError, exchange: Exchange) -> Reply:
+    """§11.3: the platform's general form, for log exports and Voice OTP."""
+    return _refused(error, platform_refused(error, exchange.request_id, exchange.platform.clock()))
+
+
 def problem_form(error: ContractError, exchange: Exchange) -> Reply:
     """RFC 9457, for the resources that are not part of the contract."""
-    problem = {"status": error.http_status, "title": error.message, "instance": f"urn:uuid:{exchange.request_id}"}
-    return _refused(error, problem, PROBLEM_JSON)
+    return _refused(error, problem_of(error, exchange.request_id), PROBLEM_JSON)
 
 
 def _refused(error: ContractError, body: dict[str, object], media_type: bytes = JSON) -> Reply:
@@ -113,8 +129,12 @@ class Edge:
         return ContractError(500, 500, SERVER_ERROR)
 
 
-async def no_such_route(_: Request, error: Exception) -> Response:
-    """404 and 405 for what no route takes."""
-    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-    body = resource_refused(status, "Method not allowed" if status == 405 else RESOURCE_MESSAGES[404])
-    return Response(serialize(body), status, headers, JSON.decode())
+async def no_such_route(request: Request, error: Exception) -> Response:
+    """404 and 405 for what no route takes; the latter names what the path's routes take (RFC 9110 §15.5.6)."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    if status != 405:
+        return Response(serialize(resource_refused(404)), 404, None, JSON.decode())
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    allowed = sorted(method for route in routes for method in route.methods)
+    body = resource_refused(405, "Method not allowed")
+    return Response(serialize(body), 405, {"allow": ", ".join(allowed)}, JSON.decode())

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +18,7 @@ MOST_BODY_BYTES = 256 * 1024
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
 # Answers belong to one customer and are of the moment; browsers shall not guess types.
-_FIXED_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+FIXED_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 class ClientGone(Exception):
@@ -43,6 +44,11 @@ class Exchange:
         """A part of the path."""
         value: str = self.scope["path_params"][name]
         return value
+
+    def query(self) -> list[tuple[str, str]]:
+        """Names and values after the `?`, percent-decoded, in their order; what is no UTF-8 becomes U+FFFD."""
+        text = self.scope["query_string"].decode("latin-1")
+        return parse_qsl(text, keep_blank_values=True, errors="replace")
 
     def headers(self, name: bytes) -> list[bytes]:
         """All values of a header; `name` in lower case."""
@@ -104,7 +110,7 @@ class Reply:
         self.headers = [
             (b"content-type", media_type),
             (b"content-length", b"%d" % len(body)),
-            *_FIXED_HEADERS,
+            *FIXED_HEADERS,
             *(headers or {}).items(),
         ]
 

@@ -1,15 +1,16 @@
 """What the API asks of the rest of callwright. The real rooms fit as they are; tests hand in others."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from callwright.callflow.plan import Callflow
 from callwright.contract.policy import RequestPolicy
-from callwright.storage.records import ApiKey, StoredSession, Webhook, WebhookKind
+from callwright.storage.store import Store
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
-from callwright.telemetry.trace import Trace, TraceEntry
+from callwright.telemetry.trace import TraceEntry
 
 
 class Board(Protocol):
@@ -25,28 +26,8 @@ class Board(Protocol):
         """Ask for the end of a live session; False when it is not live."""
 
 
-class Records(Protocol):
-    """Keeps what must survive: `storage.store.Store`."""
-
-    async def find_key(self, text: str) -> ApiKey | None:
-        """The live key with this text, of whichever sub-account."""
-
-    async def put_webhook(
-        self, sub_account_id: str, kind: WebhookKind, url: str, http_auth_header: str | None, *, enabled: bool = True
-    ) -> Webhook:
-        """Register, or replace what is registered for that kind."""
-
-    async def list_webhooks(self, sub_account_id: str) -> tuple[Webhook, ...]:
-        """What is registered."""
-
-    async def delete_webhook(self, sub_account_id: str, kind: WebhookKind) -> Webhook | None:
-        """Take away; what it was, None when there was none."""
-
-    async def find_session(self, session_id: str) -> StoredSession | None:
-        """One session, live or finished."""
-
-    async def find_trace(self, session_id: str) -> Trace | None:
-        """The trace of a finished session."""
+async def _nobody(_: str) -> None:
+    """Nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +35,7 @@ class Platform:
     """All that the routes need; one per process."""
 
     board: Board
-    store: Records
+    store: Store
     policy_for: Callable[[str], RequestPolicy]
     "how a sub-account's requests are read"
     clock: Clock
@@ -64,6 +45,14 @@ class Platform:
     "what keeps the process from taking calls, in words for operators; None when it is ready"
     draining: Callable[[], bool]
     "the process stops: no new calls"
+    wake_deliveries: Callable[[], None] = lambda: None
+    "told when events that were held may go on"
+    wake_exports: Callable[[], None] = lambda: None
+    "told when an export job was queued"
+    wake_recordings: Callable[[str], Awaitable[None]] = _nobody
+    "told the sub-account whose recordings have a new place to go"
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    "for one-time codes; from a source that nobody can guess"
     metrics: Metrics = field(default_factory=Metrics)
     body_seconds: float = 10.0
     "how long a request's body may take to arrive"

@@ -62,6 +62,15 @@ SILENCE: Final = {encoding: int(table[0]) for encoding, table in _ENCODE.items()
 """Encoding name → the code of a zero sample (0xFF, 0xD5)."""
 
 
+TRANSCODE: Final = {
+    (heard, sent): _ENCODE[sent][_DECODE[heard].view(np.uint16)].tobytes()
+    for heard in ENCODINGS
+    for sent in ENCODINGS
+    if heard != sent
+}
+"""(encoding heard, encoding sent) → one code for each code, as `bytes.translate` takes it."""
+
+
 def encode(encoding: str, samples: Samples) -> bytes:
     """One code per sample; `KeyError` for an encoding that is not G.711."""
     return _ENCODE[encoding][samples.view(np.uint16)].tobytes()

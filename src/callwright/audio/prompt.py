@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Raw encoded audio on disk, one file per codec, a whole number of 20 ms frames each, never changed once written."""
+    """Raw encoded audio on disk, one file per codec, whole 20 ms frames each, never changed once written."""
 
     key: str
     "content key: two prompts with one key sound the same"

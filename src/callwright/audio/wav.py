@@ -39,8 +39,8 @@ class Wav:
         return len(self.samples) / self.sample_rate
 
 
-def header(data_bytes: int, sample_rate: int = 8000) -> bytes:
-    """The 44 bytes before `data_bytes` of 16-bit mono PCM; for files that are written as they grow."""
+def header(data_bytes: int, sample_rate: int = 8000, channels: int = 1) -> bytes:
+    """The 44 bytes before `data_bytes` of 16-bit PCM; for files that are written as they grow."""
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
         b"RIFF",
@@ -49,10 +49,10 @@ def header(data_bytes: int, sample_rate: int = 8000) -> bytes:
         b"fmt ",
         16,
         PCM,
-        1,
+        channels,
         sample_rate,
-        sample_rate * 2,
-        2,
+        sample_rate * 2 * channels,
+        2 * channels,
         16,
         b"data",
         min(data_bytes, 0xFFFF_FFFF),

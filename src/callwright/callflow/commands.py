@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from callwright.callflow.outcome import CallHappening
 from callwright.callflow.summary import SessionSummary
 
 
@@ -58,10 +59,98 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class PickUp:
+    """Answer a call that came in; answered by Answered, or NotAnswered when the caller left."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingBack:
+    """Let a leg hear that another phone rings, until StopPlayback; its PlaybackFinished says completed=False."""
+
+    leg_id: str
+    playback_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Let two answered legs hear each other until one of them is over."""
+
+    leg_id: str
+    other_leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Find keys among a leg's sounds too (telephone-events are always noticed)."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """No keys are wanted for now."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Record both directions of a leg until it is over, if there is somewhere to put recordings."""
+
+    leg_id: str
+    recording_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskNext:
+    """Ask the customer what to do (VCA, contract §7); answered by NextFlow or NextFlowFailed."""
+
+    leg_id: str
+    call_flow_request_id: str
+    "for the flow that is to be answered"
+    received: bool
+    "a call came in; else an action was completed"
+    captured: str | None
+    "keys of the last capture"
+    client_action_id: str | None
+    "from the flow that ran before"
+    duration_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the customer what happened to a leg (VCS, contract §6): best effort."""
+
+    leg_id: str
+    happening: CallHappening
+    duration_seconds: int = 0
+    sip_code: int = 200
+    digit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The session is over: make its one terminal record durable together with what is owed to the customer."""
 
     summary: SessionSummary
 
 
-Command = PrepareSpeech | PrepareFile | Dial | Play | StopPlayback | HangUp | Finish
+Command = (
+    PrepareSpeech
+    | PrepareFile
+    | Dial
+    | Play
+    | StopPlayback
+    | HangUp
+    | PickUp
+    | RingBack
+    | Bridge
+    | Listen
+    | StopListening
+    | Record
+    | AskNext
+    | Tell
+    | Finish
+)

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
+from callwright.callflow.plan import Callflow
 from callwright.errors import ErrorCode
 
 
@@ -123,6 +124,25 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class NextFlow:
+    """The customer's answer to AskNext."""
+
+    at: float
+    callflow: Callflow | None
+    "None: nothing more to do, or nobody to ask"
+
+
+@dataclass(frozen=True, slots=True)
+class NextFlowFailed:
+    """The customer could not be asked, or answered something that is no callflow (contract §7.4)."""
+
+    at: float
+    error: ErrorCode
+    "CONNECTIVITY when there was no usable answer, CALLFLOW_INVALID or SOURCE_NOT_ALLOWED when it could not be used"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """End the session now: the operator or customer asked for it, or the platform stops."""
 
@@ -144,5 +164,7 @@ Event = (
     | PlaybackStarted
     | PlaybackFinished
     | DigitPressed
+    | NextFlow
+    | NextFlowFailed
     | Stopped
 )

@@ -15,6 +15,8 @@ from callwright.callflow.summary import LegSummary
 class LegState(Enum):
     """Where a leg is."""
 
+    OFFERED = "offered"
+    "somebody calls us and was not answered yet"
     DIALLING = "dialling"
     RINGING = "ringing"
     TALKING = "talking"
@@ -56,6 +58,11 @@ class Cell:
 def _table() -> dict[tuple[LegState, Happening], Cell]:
     s, h, e = LegState, Happening, Effect
     return {
+        (s.OFFERED, h.RINGS): Cell(s.OFFERED, strange=True),
+        (s.OFFERED, h.ANSWERS): Cell(s.TALKING, e.CONNECT),
+        (s.OFFERED, h.NOT_ANSWERED): Cell(s.OVER, e.END),
+        (s.OFFERED, h.HUNG_UP): Cell(s.OVER, e.END, strange=True),
+        (s.OFFERED, h.WE_HANG_UP): Cell(s.CANCELLING, e.SAY_SO),
         (s.DIALLING, h.RINGS): Cell(s.RINGING),
         (s.DIALLING, h.ANSWERS): Cell(s.TALKING, e.CONNECT),
         (s.DIALLING, h.NOT_ANSWERED): Cell(s.OVER, e.END),
@@ -120,6 +127,7 @@ class Leg:
     hung_up_by: HungUpBy | None = None
     codec: str | None = None
     quality: CallQuality | None = None
+    inbound: bool = False
     strange_happenings: int = 0
 
     def take(self, event: LegEvent) -> None:
@@ -144,6 +152,10 @@ class Leg:
         """It was never dialled: ERROR when we would not (§13 row 13), CANCELED when nobody wanted it any more."""
         self.state, self.status, self.disconnected_at, self.reason = LegState.OVER, status, at, reason
 
+    def left_before_the_other_answered(self) -> None:
+        """A caller who hung up while the other phone still rang got nobody: CANCELED (§5.4)."""
+        self.status = CallStatus.CANCELED
+
     def abandon(self, at: float) -> None:
         """Telephony never said that it was done; the record says what is known."""
         if self.state is not LegState.OVER:
@@ -158,12 +170,17 @@ class Leg:
     def talking(self) -> bool:
         return self.state is LegState.TALKING
 
+    def duration_seconds(self, now: float) -> int:
+        """Connected whole seconds so far."""
+        end = self.disconnected_at if self.disconnected_at is not None else now
+        return 0 if self.connected_at is None else round(end - self.connected_at)
+
     def summary(self) -> LegSummary:
         """The record of a leg that is over."""
         disconnected_at = self.disconnected_at if self.disconnected_at is not None else self.initiated_at
         return LegSummary(
             call_id=self.leg_id,
-            inbound=False,
+            inbound=self.inbound,
             source=self.source,
             destination=self.destination,
             initiated_at=self.initiated_at,
@@ -192,7 +209,12 @@ class Leg:
             self.sip_code = event.sip_code
         if self.connected_at is not None:
             self.status, self.sip_code = CallStatus.COMPLETED, 200
-        elif self.given_up_as is not None:
+        elif self.given_up_as is not None and not self._never_reached(event):
             self.status = self.given_up_as
         else:
             self.status = event.status if isinstance(event, NotAnswered) else CallStatus.FAILED
+
+    def _never_reached(self, event: NotAnswered | HungUp) -> bool:
+        """A phone that never rang because its trunk is dead was not left unanswered: the call failed."""
+        failed = isinstance(event, NotAnswered) and event.status is CallStatus.FAILED
+        return failed and self.given_up_as is CallStatus.NO_ANSWER

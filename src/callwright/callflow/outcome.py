@@ -25,6 +25,16 @@ class HungUpBy(StrEnum):
     "the peer went silent or the signalling failed"
 
 
+class CallHappening(StrEnum):
+    """What the customer is told of a leg while it lives (contract §6)."""
+
+    INITIATED = "CALL_INITIATED"
+    RECEIVED = "CALL_RECEIVED"
+    CONNECTED = "CALL_CONNECTED"
+    DISCONNECTED = "CALL_DISCONNECTED"
+    DIGIT = "DTMF_RECEIVED"
+
+
 @dataclass(frozen=True, slots=True)
 class CallQuality:
     """What was heard of the callee, measured by us (RFC 3550 §6.4.1; MOS by the E-model, G.107)."""

@@ -85,3 +85,5 @@ class Callflow:
     "unix seconds; the last moment at which the flow may be started (§9.5)"
     client_action_id: str | None = None
     client_request_id: str | None = None
+    dtmf_callback_url: str | None = None
+    "of a `/calls` request (§1.7): captured digits are posted here instead of to the VCA webhook"

@@ -182,7 +182,7 @@ class Egress:
         began = asyncio.get_running_loop().time()
         async with _budget(within_seconds, "The server did not take the upload in time"):
             target = _checked_url(url)
-            upload = _Upload(chunks, length, stall_seconds)
+            upload = _Upload(_exactly(chunks, length), length, stall_seconds)
             async with self._exchange("PUT", target, headers, upload, within_seconds) as response:
                 read, truncated = await _start_of_body(response, MOST_ANSWER_BYTES)
                 elapsed_seconds = asyncio.get_running_loop().time() - began
@@ -339,6 +339,18 @@ def _checked_headers(raw: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
     if foreign is not None:
         raise EgressError(f"The answer is compressed ({foreign[:40]}), which was not asked for.")
     return headers
+
+
+async def _exactly(chunks: AsyncIterable[bytes], length: int) -> AsyncIterator[bytes]:
+    """The body, found out when it is not as long as was said: a file that changes while it is sent."""
+    left = length
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise EgressRefused(f"The upload is not {length:,} bytes long.")
 
 
 async def _whole_body(response: _Response, most_bytes: int) -> bytes:

@@ -1,100 +1,100 @@
-"""AWS Signature Version 4: what a request to an AWS service, or to a store that speaks S3, carries to prove who asks.
+"""AWS Signature Version 4: what proves that a request comes from the owner of an access key.
 
-Pure: the time is an argument. What is signed is what is sent: the method, the path and query as they stand in the URL,
-the headers that are handed in with host, date and payload hash added, and the hash of the body. Source: "Signature
-Version 4 signing process" of the AWS General Reference; S3 signs the path as it is, every other service signs it
-encoded once more.
+Amazon's services ask for it, and every store that speaks S3. A canonical form of the request is hashed, the hash signed
+with a key derived from the secret, the day, the region and the service. Written after AWS's "Create a signed AWS API
+request"; tested on AWS's published vectors. Pure: the time is an argument.
 """
 
 import hashlib
 import hmac
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-"""The payload hash of a request without a body."""
-
-_ALGORITHM = "AWS4-HMAC-SHA256"
-_UNRESERVED = "-_.~"
-_SPACES = re.compile(r" +")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+"""`body_sha256` of a request without a body."""
 
 
 @dataclass(frozen=True, slots=True)
-class AwsCredentials:
-    """An access key and what proves that it is ours."""
+class Credentials:
+    """An access key; its text form shows nothing of it."""
 
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
-    "for temporary credentials"
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
 
 
-def signed_headers(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    payload_sha256: str,
-    *,
-    credentials: AwsCredentials,
-    region: str,
-    service: str,
-    at: float,
-) -> dict[str, str]:
-    """The headers to send: those handed in, `x-amz-date`, `x-amz-content-sha256` and `authorization`, lower case.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a signature counts."""
 
-    `url` is complete and already percent-encoded; `payload_sha256` is the body's SHA-256 in hexadecimal; `at` is unix
-    seconds (servers refuse a signature that is more than about 15 minutes old). `host` is signed but not among the
-    result, because whoever sends the request writes it.
-    """
-    parts = urlsplit(url)
-    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
-    sent = {name.lower(): value for name, value in headers.items()}
-    sent |= {"x-amz-date": stamp, "x-amz-content-sha256": payload_sha256}
-    if credentials.session_token is not None:
-        sent["x-amz-security-token"] = credentials.session_token
-    signed = sent | {"host": _host(parts.scheme, parts.hostname or "", parts.port)}
-    names = ";".join(sorted(signed))
-    request = "\n".join(
+    region: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is signed. `headers` must name Host and X-Amz-Date, and every other header that is to be signed."""
+
+    method: str
+    path: str
+    "not percent-encoded"
+    headers: Sequence[tuple[str, str]]
+    body_sha256: str
+    "of the body, in hexadecimal: a long one is hashed as it is read"
+    query: Sequence[tuple[str, str]] = ()
+
+
+def amz_date(now: float) -> str:
+    """Unix seconds as X-Amz-Date wants them: 20150830T123600Z."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def authorization(request: Request, credentials: Credentials, scope: Scope) -> str:
+    """The value of the Authorization header."""
+    headers = _canonical_headers(request.headers)
+    date = headers["x-amz-date"]
+    place = f"{date[:8]}/{scope.region}/{scope.service}/aws4_request"
+    signed = ";".join(headers)
+    digest = hashlib.sha256(canonical_request(request).encode()).hexdigest()
+    to_sign = f"{ALGORITHM}\n{date}\n{place}\n{digest}"
+    key = ("AWS4" + credentials.secret_access_key).encode()
+    for part in place.split("/"):
+        key = _hmac(key, part)
+    signature = _hmac(key, to_sign).hex()
+    return f"{ALGORITHM} Credential={credentials.access_key_id}/{place}, SignedHeaders={signed}, Signature={signature}"
+
+
+def canonical_request(request: Request) -> str:
+    """The one way to write a request down that both sides agree on."""
+    headers = _canonical_headers(request.headers)
+    query = sorted((_encoded(name), _encoded(value)) for name, value in request.query)
+    return "\n".join(
         (
-            method,
-            _canonical_path(parts.path, service),
-            _canonical_query(parts.query),
-            *(f"{name}:{_SPACES.sub(' ', signed[name].strip())}" for name in sorted(signed)),
+            request.method,
+            quote(request.path, safe="/-._~"),
+            "&".join(f"{name}={value}" for name, value in query),
+            *(f"{name}:{value}" for name, value in headers.items()),
             "",
-            names,
-            payload_sha256,
+            ";".join(headers),
+            request.body_sha256,
         )
     )
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    to_sign = "\n".join((_ALGORITHM, stamp, scope, hashlib.sha256(request.encode()).hexdigest()))
-    key = f"AWS4{credentials.secret_key}".encode()
-    for part in (stamp[:8], region, service, "aws4_request"):
-        key = _hmac(key, part)
-    sent["authorization"] = (
-        f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, "
-        f"Signature={_hmac(key, to_sign).hex()}"
-    )
-    return sent
+
+
+def _canonical_headers(headers: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+    """Names in lower case and order, runs of spaces as one, repeated headers joined in the order given."""
+    canonical: dict[str, str] = {}
+    for name, value in headers:
+        name, value = name.lower(), " ".join(value.split())
+        canonical[name] = f"{canonical[name]},{value}" if name in canonical else value
+    return dict(sorted(canonical.items()))
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe="-._~")
 
 
 def _hmac(key: bytes, text: str) -> bytes:
     return hmac.digest(key, text.encode(), "sha256")
-
-
-def _host(scheme: str, host: str, port: int | None) -> str:
-    host = f"[{host}]" if ":" in host else host
-    return host if port is None or port == _DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
-
-
-def _canonical_path(path: str, service: str) -> str:
-    path = path or "/"
-    return path if service == "s3" else quote(path, safe="/" + _UNRESERVED)
-
-
-def _canonical_query(query: str) -> str:
-    pairs = (piece.partition("=") for piece in query.split("&") if piece)
-    return "&".join(f"{name}={value}" for name, _, value in sorted((name, "=", value) for name, _, value in pairs))

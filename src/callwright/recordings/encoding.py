@@ -62,7 +62,7 @@ class Encoders:
             except OSError as error:
                 return NotEncoded(_words(error))
             finally:
-                await asyncio.to_thread(draft.unlink, missing_ok=True)
+                await asyncio.to_thread(_discard, draft)
         return result
 
     async def _run(
@@ -137,6 +137,11 @@ def _put_in_place(draft: Path, target: Path) -> None:
         os.fsync(folder)  # what it was made from is removed next
     finally:
         os.close(folder)
+
+
+def _discard(draft: Path) -> None:
+    with contextlib.suppress(OSError):  # what cannot be removed now is removed at the next start
+        draft.unlink(missing_ok=True)
 
 
 def _words(error: OSError) -> str:

@@ -30,6 +30,10 @@ class S3Object:
 
     url: str
     "percent-encoded"
+    host: str
+    "as it is sent: with the port unless it is the scheme's own"
+    path: str
+    "not percent-encoded"
     region: str
 
 
@@ -43,7 +47,13 @@ def place(config: RecordingPushConfig, session_id: str, recording_id: str, start
 
 
 def s3_object(config: RecordingPushConfig, path: str) -> S3Object:
-    """The URL to put `Place.path` to, and the region to sign for."""
+    """Where to put `Place.path`, and the region to sign for."""
     target = s3_target(config)
-    endpoint = target.endpoint or f"https://s3.{target.region}.amazonaws.com"
-    return S3Object(f"{endpoint}/{quote(path, safe='/-_.~')}", target.region or AWS_REGION_OF_OTHERS)
+    endpoint = (target.endpoint or f"https://s3.{target.region}.amazonaws.com").lower()
+    scheme, _, host = endpoint.partition("://")
+    return S3Object(
+        f"{endpoint}/{quote(path, safe='/-_.~')}",
+        host.removesuffix(":443" if scheme == "https" else ":80"),
+        f"/{path}",
+        target.region or AWS_REGION_OF_OTHERS,
+    )

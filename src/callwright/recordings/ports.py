@@ -76,11 +76,11 @@ class Records(Protocol):
 
 
 class RecordingDone(Protocol):
-    """A recording is over: what telephony reports."""
+    """A recording is over: `telephony.line.RecordingDone`."""
 
     @property
     def recording_id(self) -> str: ...
     @property
     def duration_seconds(self) -> float: ...
     @property
-    def failure(self) -> str | None: ...
+    def failure(self) -> str: ...  # empty when the file is whole

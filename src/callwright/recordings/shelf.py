@@ -104,7 +104,7 @@ class Recordings:
         for stored in unready:
             if await self._is_ours(stored):
                 self._begun[stored.recording_id] = _Begun(stored.session_id, stored.sub_account_id, stored.started_at)
-                await self._take_in(stored.recording_id, None, "callwright ended while it was recorded")
+                await self._take_in(stored.recording_id, 0.0, "callwright ended while it was recorded")
         await self._tidy({stored.recording_id for stored in (*due, *unready)})
         self._loop = asyncio.create_task(self._run(), name="recordings")
         self._loop.add_done_callback(_report)
@@ -119,11 +119,16 @@ class Recordings:
             for task in late:
                 await _cancelled(task)
 
-    async def begin(self, recording_id: str, session_id: str, sub_account_id: str, leg_id: str, at: float) -> str:
+    async def begin(
+        self, recording_id: str, session_id: str, sub_account_id: str, leg_id: str, at: float
+    ) -> str | None:
         """Write down that a recording begins, and say which file it goes to; durable when it returns.
 
-        StorageError when it cannot be written down, or the disk is nearly full: then there is no recording.
+        None when the sub-account has no push config: there is no recording then (contract §2.2). StorageError when it
+        cannot be written down, or the disk is nearly full: there is none either.
         """
+        if await self._store.find_push_config(sub_account_id) is None:
+            return None
         path = self._spool.recorded(session_id, recording_id)
         try:
             has_room = await asyncio.to_thread(self._spool.free_bytes) >= self._least_free_bytes
@@ -154,7 +159,7 @@ class Recordings:
 
     # --- taking in ---------------------------------------------------------------------------------------------------
 
-    async def _take_in(self, recording_id: str, duration_seconds: float | None, failure: str | None) -> None:
+    async def _take_in(self, recording_id: str, duration_seconds: float, failure: str) -> None:
         """What was recorded is whole, or all that there will be."""
         begun = self._begun.pop(recording_id, None)
         if begun is None:
@@ -162,7 +167,7 @@ class Recordings:
             return
         path = self._spool.recorded(begun.session_id, recording_id)
         on_disk = await asyncio.to_thread(_seconds_of, path)
-        if failure is not None:
+        if failure:
             _log.warning("recording %s is cut off: %s", recording_id, failure, extra=_call(begun.session_id))
         waiting = _after(recording_id, begun, duration_seconds or on_disk, self._clock())
         if not on_disk:

@@ -66,6 +66,7 @@ class Heard:
     "of sound in it"
     packets: int
     "RTP packets that the phone received"
+    packets_sent: int = 0
 
 
 @dataclass(slots=True)
@@ -451,8 +452,9 @@ class Carrier:
                 log.error("what was heard is not written to %s: %s", path, error.strerror or error)  # noqa: TRY400
                 path = None
         if self._heard is not None:
-            heard = Heard(phone.session_id, phone.number, path, recording.seconds, phone.handset.packets_heard)
-            self._heard(heard)
+            handset = phone.handset
+            numbers = (recording.seconds, handset.packets_heard, handset.packets_sent)
+            self._heard(Heard(phone.session_id, phone.number, path, *numbers))
 
     def _carry(self, wishes: list[Output]) -> None:
         if self._signalling is not None:

@@ -16,7 +16,7 @@ from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace, TraceEntry
 from callwright.telephony.incoming import Received
-from callwright.telephony.line import Telephony, TelephonySettings
+from callwright.telephony.line import RecordingDone, Telephony, TelephonySettings
 
 CALLER = "+6531350000"
 SomeEvent = TypeVar("SomeEvent", bound=Event)
@@ -67,9 +67,10 @@ class LoopbackLine:
     """Telephony, and the record of its legs."""
 
     def __init__(self, settings: TelephonySettings, clock: Clock) -> None:
-        self.telephony = Telephony(settings, clock, self._post, received=self._received)
+        self.telephony = Telephony(settings, clock, self._post, received=self._received, recorded=self._recorded)
         self.calls: asyncio.Queue[Received] = asyncio.Queue()
         "who called, and was neither taken nor refused yet"
+        self.recordings: asyncio.Queue[RecordingDone] = asyncio.Queue()
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.traces: dict[str, Trace] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -82,6 +83,9 @@ class LoopbackLine:
 
     def _received(self, received: Received) -> None:
         self.calls.put_nowait(received)
+
+    def _recorded(self, done: RecordingDone) -> None:
+        self.recordings.put_nowait(done)
 
     async def take(self) -> Received:
         """Wait for the next call that comes in, and let it ring."""

@@ -280,6 +280,7 @@ class _FlowRecord:
     valid_until: float | None = None
     client_action_id: str | None = None
     client_request_id: str | None = None
+    dtmf_callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,7 @@ def encode_callflow(callflow: Callflow) -> str:
             valid_until=callflow.valid_until,
             client_action_id=callflow.client_action_id,
             client_request_id=callflow.client_request_id,
+            dtmf_callback_url=callflow.dtmf_callback_url,
         )
     ).decode()
 
@@ -320,6 +322,7 @@ def decode_callflow(text: str) -> Callflow:
         valid_until=record.valid_until,
         client_action_id=record.client_action_id,
         client_request_id=record.client_request_id,
+        dtmf_callback_url=record.dtmf_callback_url,
     )
 
 

@@ -105,6 +105,7 @@ sessions = Table(
     Column("finished_at", Double),
     Column("status", String(32)),
     Column("summary", Text),  # JSON, see records.py
+    Column("destination", String(255)),  # of the first leg
     CheckConstraint("state IN ('ACCEPTED', 'DIALLED', 'FINISHED')", name="state"),
     CheckConstraint("(state = 'FINISHED') = (summary IS NOT NULL)", name="summary"),
 )
@@ -112,7 +113,7 @@ Index("ix_sessions_accepted_at", sessions.c.accepted_at)
 # Few sessions are open at a time; this index holds only them, so that recovery reads nothing else.
 OPEN_SESSION = text("state <> 'FINISHED'")
 Index("ix_sessions_open", sessions.c.accepted_at, sqlite_where=OPEN_SESSION, postgresql_where=OPEN_SESSION)
-# Lists of one sub-account's sessions, newest first: all, or of one status (none yet: live).
+# Lists of one sub-account's sessions, newest first: all, of one status (none yet: live), or to one number.
 Index("ix_sessions_of", sessions.c.sub_account_id, sessions.c.accepted_at, sessions.c.session_id)
 Index(
     "ix_sessions_of_status",
@@ -121,8 +122,16 @@ Index(
     sessions.c.accepted_at,
     sessions.c.session_id,
 )
+Index(
+    "ix_sessions_of_destination",
+    sessions.c.sub_account_id,
+    sessions.c.destination,
+    sessions.c.accepted_at,
+    sessions.c.session_id,
+)
 
-# Whom the legs of a session call, for lists of the sessions with one number.
+# Whom further legs call, for lists of the sessions to one number. Few sessions have any: a row for each first leg
+# would cost every acceptance a statement more.
 session_destinations = Table(
     "session_destinations",
     metadata,

@@ -5,9 +5,21 @@ once only; a session has one terminal record.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
-from sqlalchemy import Connection, Insert, RowMapping, Select, bindparam, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnCollection,
+    Connection,
+    Insert,
+    RowMapping,
+    Select,
+    bindparam,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callwright.callflow.plan import Callflow, MakeCall
@@ -51,7 +63,7 @@ NOTE_DESTINATION: Mapping[str, Insert] = {
 }
 MARK_DIALLED = (
     update(sessions)
-    .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state != SessionState.FINISHED.value)
+    .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state == SessionState.ACCEPTED.value)
     .values(state=SessionState.DIALLED.value)
 )
 FINISH = (
@@ -109,6 +121,7 @@ def accept(
     connection: Connection, session_id: str, sub_account_id: str, callflow: Callflow, encoded: str, at: float
 ) -> None:
     """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new."""
+    called = list(dict.fromkeys(action.destination for action in callflow.actions if isinstance(action, MakeCall)))
     connection.execute(
         INSERT_SESSION,
         {
@@ -119,10 +132,11 @@ def accept(
             "callflow": encoded,
             "accepted_at": at,
             "valid_until": callflow.valid_until,
+            "destination": called[0] if called else None,
         },
     )
-    for called in {action.destination for action in callflow.actions if isinstance(action, MakeCall)}:
-        _note_destination(connection, session_id, called)
+    for further in called[1:]:
+        _note_destination(connection, session_id, further)
     outbox.owe(connection, session_id, sub_account_id, "VSS")
 
 
@@ -139,6 +153,7 @@ def accept_incoming(
             "call_flow_request_id": callflow.call_flow_request_id,
             "callflow": encoded,
             "accepted_at": intent.dialled_at,
+            "destination": intent.destination,
         },
     )
     _insert_intent(connection, intent)
@@ -150,8 +165,12 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
 
     Raises StorageError when that leg was written before, or the session is unknown or finished: do not dial then.
     """
-    if connection.execute(MARK_DIALLED, {"this_session_id": intent.session_id}).rowcount != 1:
-        raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
+    session = {"this_session_id": intent.session_id}
+    if connection.execute(MARK_DIALLED, session).rowcount != 1:
+        if connection.execute(STATE, session).scalar_one_or_none() != SessionState.DIALLED:
+            raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
+        if intent.destination is not None:
+            _note_destination(connection, intent.session_id, intent.destination)
     _insert_intent(connection, intent)
 
 
@@ -195,20 +214,21 @@ def recent(connection: Connection, limit: int) -> tuple[StoredSession, ...]:
     return tuple(_session(connection, row) for row in rows)
 
 
-def page_query(wanted: SessionQuery) -> Select[tuple[object, ...]]:
-    """The query for one page. `status IS NULL` says live: a status is written with the terminal record."""
-    columns = sessions.c
-    place = columns if wanted.destination is None else session_destinations.c
+def page_query(wanted: SessionQuery, *, further: bool = False) -> Select[tuple[object, ...]]:
+    """The query for one page; with `further`, of the sessions whose further legs call the destination.
+
+    `status IS NULL` says live: a status is written with the terminal record.
+    """
+    place: ColumnCollection[str, Any] = session_destinations.c if further else sessions.c
     query = SESSIONS.where(place.sub_account_id == bindparam("this_sub_account_id"))
+    if further:
+        query = query.where(session_destinations.c.session_id == sessions.c.session_id)
     if wanted.destination is not None:
-        query = query.where(
-            session_destinations.c.session_id == columns.session_id,
-            session_destinations.c.destination == bindparam("this_destination"),
-        )
+        query = query.where(place.destination == bindparam("this_destination"))
     if wanted.status == IN_PROGRESS:
-        query = query.where(columns.status.is_(None))
+        query = query.where(sessions.c.status.is_(None))
     elif wanted.status is not None:
-        query = query.where(columns.status == bindparam("this_status"))
+        query = query.where(sessions.c.status == bindparam("this_status"))
     if wanted.from_at is not None:
         query = query.where(place.accepted_at >= bindparam("from_at"))
     if wanted.to_at is not None:
@@ -222,6 +242,7 @@ def page_query(wanted: SessionQuery) -> Select[tuple[object, ...]]:
 
 def page(connection: Connection, sub_account_id: str, wanted: SessionQuery) -> tuple[StoredSession, ...]:
     """One page of a sub-account's sessions, newest first, at most 1,000."""
+    most = max(0, min(wanted.limit, MOST_RECENT))
     values = {
         "this_sub_account_id": sub_account_id,
         "this_destination": wanted.destination,
@@ -230,11 +251,15 @@ def page(connection: Connection, sub_account_id: str, wanted: SessionQuery) -> t
         "to_at": wanted.to_at,
         "last_at": None if wanted.after is None else wanted.after.accepted_at,
         "last_id": None if wanted.after is None else wanted.after.session_id,
-        "most": max(0, min(wanted.limit, MOST_RECENT)),
+        "most": most,
     }
     used = {name: value for name, value in values.items() if value is not None}
-    rows = connection.execute(page_query(wanted), used).mappings().all()
-    return tuple(_session(connection, row) for row in rows)
+    rows = list(connection.execute(page_query(wanted), used).mappings())
+    if wanted.destination is not None:
+        rows += connection.execute(page_query(wanted, further=True), used).mappings()
+        rows.sort(key=itemgetter("accepted_at", "session_id"), reverse=True)
+    unique = {row["session_id"]: row for row in rows}  # a number may be called by both legs
+    return tuple(_session(connection, row) for row in list(unique.values())[:most])
 
 
 def finished(  # one page, whole
@@ -278,11 +303,10 @@ def _insert_intent(connection: Connection, intent: DialIntent) -> None:
             "inbound": intent.inbound,
         },
     )
-    if intent.destination is not None:
-        _note_destination(connection, intent.session_id, intent.destination)
 
 
 def _note_destination(connection: Connection, session_id: str, destination: str) -> None:
+    """A further leg calls this number."""
     connection.execute(
         NOTE_DESTINATION[connection.dialect.name], {"this_session_id": session_id, "new_destination": destination}
     )

@@ -37,6 +37,12 @@ class NumberStore(Access):
         """What a sub-account has, by number."""
         return await self._ask(lambda connection: virtual_numbers.numbers_of(connection, sub_account_id))
 
+    async def every_number(self, sub_account_id: str | None = None) -> tuple[VirtualNumber, ...]:
+        """The numbers of all sub-accounts, or of one, by sub-account and number."""
+        if sub_account_id is not None:
+            return await self.list_numbers(sub_account_id)
+        return tuple(await self._ask(virtual_numbers.every))
+
     async def find_number(self, msisdn: str) -> VirtualNumber | None:
         """The number, whoever has it. From memory; asks the database at most every two seconds."""
         if self._mirror.is_old():

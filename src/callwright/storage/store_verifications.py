@@ -38,3 +38,7 @@ class VerificationStore(Access):
                 connection, self._box, sub_account_id, session_id, lambda current: judge(current, code, now)
             )
         )
+
+    async def call_not_placed(self, session_id: str) -> None:
+        """The call that was to speak the code was not taken: the interval before the next one does not count."""
+        await self._change(lambda connection: verifications.withdraw_call(connection, session_id))

@@ -53,6 +53,11 @@ UPDATE_VERIFICATION = (
         resending_interval_seconds=bindparam("new_interval"),
     )
 )
+WITHDRAW_CALL = (
+    update(verifications)
+    .where(verifications.c.session_id == bindparam("this_session_id"))
+    .values(sent_at=verifications.c.sent_at - verifications.c.resending_interval_seconds)
+)
 
 
 def ask(
@@ -97,6 +102,11 @@ def check(
     if judged != current:
         _update(connection, box, judged)
     return judged
+
+
+def withdraw_call(connection: Connection, session_id: str) -> None:
+    """The call that was to speak the code is not placed: another may be asked for at once."""
+    connection.execute(WITHDRAW_CALL, {"this_session_id": session_id})
 
 
 def _insert(connection: Connection, box: SecretsBox, verification: Verification) -> None:

@@ -26,10 +26,8 @@ ALL_NUMBERS = select(
     virtual_numbers.c.status,
     virtual_numbers.c.created_at,
     virtual_numbers.c.updated_at,
-)
-NUMBERS_OF = ALL_NUMBERS.where(virtual_numbers.c.sub_account_id == bindparam("this_sub_account_id")).order_by(
-    virtual_numbers.c.msisdn
-)
+).order_by(virtual_numbers.c.sub_account_id, virtual_numbers.c.msisdn)
+NUMBERS_OF = ALL_NUMBERS.where(virtual_numbers.c.sub_account_id == bindparam("this_sub_account_id"))
 ONE_NUMBER = ALL_NUMBERS.where(virtual_numbers.c.msisdn == bindparam("this_msisdn"))
 INSERT_NUMBER = insert(virtual_numbers)
 DELETE_NUMBER = delete(virtual_numbers).where(virtual_numbers.c.msisdn == bindparam("this_msisdn"))

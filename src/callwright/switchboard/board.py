@@ -6,19 +6,22 @@ its INVITE; a session that was cut off by a crash ends as ERROR/-2001 on the nex
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from callwright.callflow.events import Event
 from callwright.callflow.plan import Callflow, MakeCall
-from callwright.callflow.session import Session, SessionRules
-from callwright.errors import CallwrightError, ErrorCode
+from callwright.callflow.session import Caller, Session, SessionRules
+from callwright.errors import CallwrightError, ErrorCode, StorageError
 from callwright.storage.records import SessionState, StoredSession
+from callwright.switchboard.customer import Customers
 from callwright.switchboard.live import LiveSession, Rooms
-from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, Records, Sleep
+from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, RecordingShelf, Records, Sleep
 from callwright.switchboard.recovery import interrupted_summary
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace, TraceEntry, Watcher
+from callwright.telephony.incoming import Received
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ class Switchboard:
         prompts: PromptMaker,
         records: Records,
         *,
+        customers: Customers,
+        recordings: RecordingShelf,
         rules_for: Callable[[str], SessionRules],
         encode_summary: EncodeSummary,
         clock: Clock,
@@ -55,7 +60,19 @@ class Switchboard:
         limits: BoardLimits | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._rooms = Rooms(lines, prompts, records, encode_summary, clock, self._know_leg, on_owed, sleep)
+        self._rooms = Rooms(
+            lines=lines,
+            prompts=prompts,
+            records=records,
+            customers=customers,
+            recordings=recordings,
+            encode_summary=encode_summary,
+            clock=clock,
+            on_leg=self._know_leg,
+            on_owed=on_owed,
+            on_news=self._run_beside,
+            sleep=sleep,
+        )
         self._rules_for = rules_for
         self._new_id = new_id
         self._watcher_for = watcher_for
@@ -63,9 +80,12 @@ class Switchboard:
         self._live: dict[str, LiveSession] = {}
         self._legs: dict[str, LiveSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
         self._impatient = asyncio.Event()
         self.draining = False
         self.events_for_nobody = 0
+        self.calls_for_nobody = 0
+        "calls to numbers that are nobody's"
 
     @property
     def live_sessions(self) -> int:
@@ -86,6 +106,34 @@ class Switchboard:
         await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at)
         self._begin(session_id, sub_account_id, callflow, at)
         return session_id
+
+    def received(self, call: Received) -> None:
+        """Somebody calls: take the call if the number is one of ours, turn it away otherwise."""
+        if self.draining or len(self._live) >= self._limits.most_live_sessions:
+            self._rooms.lines.refuse(call.leg_id)
+        else:
+            self._run_beside(self._take_in(call))
+
+    async def _take_in(self, call: Received) -> None:
+        lines, records, at = self._rooms.lines, self._rooms.records, self._rooms.clock()
+        try:
+            number = await records.find_number(call.destination)
+            if number is None:
+                self.calls_for_nobody += 1
+                lines.refuse(call.leg_id)
+                return
+            session_id, account = self._new_id(), number.sub_account_id
+            await records.accept_incoming(
+                session_id, account, call.leg_id, call.source, call.destination, call.sip_call_id, call.trunk, at
+            )
+        except StorageError as error:
+            log.warning("a call that came in was turned away: %s", error)
+            lines.refuse(call.leg_id)
+            return
+        caller = Caller(call.leg_id, call.source, call.destination)
+        live = self._begin(session_id, account, caller, at)
+        self._know_leg(call.leg_id, live)
+        lines.take(call.leg_id, live.trace)
 
     def post(self, leg_id: str, event: Event) -> None:
         """An event of telephony; one for a session that is gone is counted and forgotten."""
@@ -143,9 +191,12 @@ class Switchboard:
             live.stop("callwright was shut down", ErrorCode.INTERNAL)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LAST_WORDS_SECONDS)
-        for task in self._tasks:
+        if self._beside:
+            await asyncio.wait(self._beside, timeout=LAST_WORDS_SECONDS)
+        left = [*self._tasks, *self._beside]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         return cut_off
 
     def cut_off(self) -> None:
@@ -156,19 +207,28 @@ class Switchboard:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _begin(self, session_id: str, sub_account_id: str, callflow: Callflow, accepted_at: float) -> None:
-        trace = self._new_trace(session_id, callflow)
-        trace.add(accepted_at, "session.accepted", sub_account_id=sub_account_id, actions=len(callflow.actions))
-        session = Session(session_id, sub_account_id, callflow, self._rules_for(sub_account_id), self._new_id)
+    def _begin(
+        self, session_id: str, sub_account_id: str, origin: Callflow | Caller, accepted_at: float
+    ) -> LiveSession:
+        trace = self._new_trace(session_id, _destination(origin))
+        actions = len(origin.actions) if isinstance(origin, Callflow) else 0
+        incoming = isinstance(origin, Caller)
+        trace.add(accepted_at, "session.accepted", sub_account_id=sub_account_id, actions=actions, incoming=incoming)
+        session = Session(session_id, sub_account_id, origin, self._rules_for(sub_account_id), self._new_id)
         live = LiveSession(session, trace, self._rooms)
         self._live[session_id] = live
         task = asyncio.create_task(live.run(), name=f"session {session_id}")
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(live, done))
+        return live
 
-    def _new_trace(self, session_id: str, callflow: Callflow) -> Trace:
-        first = callflow.actions[0]
-        destination = first.destination if isinstance(first, MakeCall) else ""
+    def _run_beside(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Something that belongs to no live session."""
+        task = asyncio.create_task(errand)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    def _new_trace(self, session_id: str, destination: str) -> Trace:
         return Trace(session_id, watchers=[self._watcher_for(session_id, destination)])
 
     def _know_leg(self, leg_id: str, live: LiveSession) -> None:
@@ -184,9 +244,17 @@ class Switchboard:
 
     async def _end_cut_off(self, stored: StoredSession) -> None:
         summary = interrupted_summary(stored, self._rooms.clock())
-        trace = self._new_trace(stored.session_id, stored.callflow)
+        trace = self._new_trace(stored.session_id, _destination(stored.callflow))
         trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
         trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
         body = self._rooms.encode_summary(summary)
         await self._rooms.records.finish_session(summary, body, trace, self._rooms.clock())
         self._rooms.on_owed()
+
+
+def _destination(origin: Callflow | Caller) -> str:
+    """The number a story is told about."""
+    if isinstance(origin, Caller):
+        return origin.source
+    first = origin.actions[0] if origin.actions else None
+    return first.destination if isinstance(first, MakeCall) else ""

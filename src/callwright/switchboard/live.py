@@ -9,29 +9,54 @@ import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from callwright.audio.prompt import Prompt
 from callwright.callflow.commands import (
+    AskNext,
+    Bridge,
     Command,
     Dial,
     Finish,
     HangUp,
+    Listen,
+    PickUp,
     Play,
     PrepareFile,
     PrepareSpeech,
+    Record,
+    RingBack,
+    StopListening,
     StopPlayback,
+    Tell,
 )
-from callwright.callflow.events import Event, NotAnswered, PromptFailed, PromptReady, Started, Stopped, Tick
+from callwright.callflow.events import (
+    Event,
+    NextFlow,
+    NextFlowFailed,
+    NotAnswered,
+    PromptFailed,
+    PromptReady,
+    Started,
+    Stopped,
+    Tick,
+)
+from callwright.callflow.leg import Leg
 from callwright.callflow.outcome import CallStatus
+from callwright.callflow.plan import ACTION_NAMES, Callflow
 from callwright.callflow.session import Session
 from callwright.callflow.summary import SessionSummary
 from callwright.errors import CallwrightError, ErrorCode, PromptError, StorageError, StorageUnavailable, TelephonyError
-from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, Records, Sleep
+from callwright.switchboard.customer import AskingError, Customers
+from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, RecordingShelf, Records, Sleep
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import FieldValue, Trace
 
 log = logging.getLogger(__name__)
+
+LineCommand = Play | RingBack | StopPlayback | PickUp | Bridge | Listen | StopListening | HangUp
+"""Commands that telephony carries out without being waited for."""
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries to write a terminal record while the database is away; the last one repeats for ever."""
@@ -44,12 +69,16 @@ class Rooms:
     lines: Lines
     prompts: PromptMaker
     records: Records
+    customers: Customers
+    recordings: RecordingShelf
     encode_summary: EncodeSummary
     clock: Clock
     on_leg: Callable[[str, "LiveSession"], None]
     "told the id of every leg before it is dialled"
     on_owed: Callable[[], None]
     "told when something became due to a customer"
+    on_news: Callable[[Coroutine[Any, Any, None]], None]
+    "runs news to a customer beside all sessions; they may outlive the session they are about"
     sleep: Sleep
 
 
@@ -64,7 +93,7 @@ class LiveSession:
         self._rooms = rooms
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._prompts: dict[str, Prompt] = {}
-        self._preparing: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[None]] = set()
 
     def post(self, event: Event) -> None:
         """Hand an event in; it is taken in its turn."""
@@ -79,7 +108,7 @@ class LiveSession:
             log.exception("session %s failed inside callwright", self.session.session_id)
             await self._give_up()
         finally:
-            for task in self._preparing:
+            for task in self._errands:
                 task.cancel()
 
     async def _loop(self) -> None:
@@ -102,29 +131,79 @@ class LiveSession:
             return Tick(max(deadline, self._rooms.clock()))
 
     async def _carry(self, command: Command) -> None:
-        lines = self._rooms.lines
         match command:
             case PrepareSpeech(prompt_id, text, voice_profile, speed):
                 making = self._rooms.prompts.speech(text, voice_profile, speed, self.trace)
-                self._prepare(prompt_id, making)
+                self._send(self._settle(prompt_id, making))
             case PrepareFile(prompt_id, file_url):
                 making = self._rooms.prompts.file(self.session.sub_account_id, file_url, self.trace)
-                self._prepare(prompt_id, making)
+                self._send(self._settle(prompt_id, making))
             case Dial():
                 await self._dial(command)
-            case Play(leg_id, playback_id, prompt_id, repetition):
-                lines.play(leg_id, playback_id, self._prompts[prompt_id], repetition)
-            case StopPlayback(leg_id, playback_id):
-                lines.stop_playback(leg_id, playback_id)
-            case HangUp(leg_id):
-                lines.hang_up(leg_id)
+            case Record(leg_id, recording_id):
+                await self._record(leg_id, recording_id)
+            case AskNext():
+                self._send(self._ask(command))
+            case Tell(leg_id=leg_id):
+                account, session_id = self.session.sub_account_id, self.session.session_id
+                self._rooms.on_news(self._rooms.customers.tell(account, self._leg(leg_id), command, session_id))
             case Finish(summary):
                 await self._finish(summary)
+            case _:
+                self._carry_to_lines(command)
 
-    def _prepare(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
-        task = asyncio.create_task(self._settle(prompt_id, making))
-        self._preparing.add(task)
-        task.add_done_callback(self._preparing.discard)
+    def _carry_to_lines(self, command: LineCommand) -> None:
+        lines = self._rooms.lines
+        match command:
+            case Play(leg_id, playback_id, prompt_id, repetition):
+                lines.play(leg_id, playback_id, self._prompts[prompt_id], repetition)
+            case RingBack(leg_id, playback_id):
+                lines.ring_back(leg_id, playback_id)
+            case StopPlayback(leg_id, playback_id):
+                lines.stop_playback(leg_id, playback_id)
+            case PickUp(leg_id):
+                lines.pick_up(leg_id)
+            case Bridge(leg_id, other_leg_id):
+                lines.bridge(leg_id, other_leg_id)
+            case Listen(leg_id):
+                lines.listen(leg_id, wanted=True)
+            case StopListening(leg_id):
+                lines.listen(leg_id, wanted=False)
+            case HangUp(leg_id):
+                lines.hang_up(leg_id)
+
+    def _leg(self, leg_id: str) -> Leg:
+        return next(leg for leg in self.session.legs if leg.leg_id == leg_id)
+
+    def _send(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the loop; it posts an event when it is done, and is dropped when the session ends."""
+        task = asyncio.create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _ask(self, question: AskNext) -> None:
+        account, leg = self.session.sub_account_id, self._leg(question.leg_id)
+        try:
+            flow = await self._rooms.customers.ask(account, leg, question, self.trace)
+        except AskingError as error:
+            self.post(NextFlowFailed(self._rooms.clock(), error.code, str(error)))
+        else:
+            self.post(NextFlow(self._rooms.clock(), flow))
+
+    async def _record(self, leg_id: str, recording_id: str) -> None:
+        """Begin a recording; a database that is away must not end the call, so it is noted and the call goes on."""
+        at = self._rooms.clock()
+        try:
+            path = await self._rooms.recordings.begin(
+                recording_id, self.session.session_id, self.session.sub_account_id, leg_id, at
+            )
+        except StorageError as error:
+            self.trace.add(at, "recording.not_begun", reason=str(error))
+        else:
+            if path is None:
+                self.trace.add(at, "recording.not_begun", reason="no recording-push-config says where to put it")
+            else:
+                self._rooms.lines.record(leg_id, recording_id, Path(path))
 
     async def _settle(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
         try:
@@ -143,7 +222,13 @@ class LiveSession:
         try:
             route = self._rooms.lines.route(command.destination)
             await self._rooms.records.record_dial_intent(
-                self.session.session_id, command.leg_id, route.sip_call_id, route.trunk, clock()
+                self.session.session_id,
+                command.leg_id,
+                route.sip_call_id,
+                route.trunk,
+                clock(),
+                source=command.source,
+                destination=command.destination,
             )
         except (TelephonyError, StorageError) as error:
             self.post(
@@ -200,6 +285,8 @@ def _flatten(record: object, prefix: str) -> Iterator[tuple[str, FieldValue]]:
             continue
         if isinstance(value, Enum):
             yield prefix + field.name, value.value
+        elif isinstance(value, Callflow):
+            yield prefix + field.name, " ".join(ACTION_NAMES[type(action)] for action in value.actions)
         elif dataclasses.is_dataclass(value):
             yield from _flatten(value, f"{field.name}_")
         else:

@@ -33,7 +33,7 @@ _KEY = re.compile(r"\b(cw_|whsec_)[A-Za-z0-9_\-+/=]+|(?i:(\bBearer )[A-Za-z0-9\-
 # word (a UUID, a file name, a decimal fraction).
 _NUMBER = re.compile(r"\+[0-9]{7,}|(?<![\w.\-])[0-9]{8,}(?![\w\-]|\.[0-9])")
 # Libraries that tell at INFO what only their own developers want to know.
-_QUIETER: Final = ("uvicorn", "sqlalchemy", "alembic", "httpx", "httpcore", "asyncio")
+_QUIETER: Final = ("uvicorn", "sqlalchemy", "alembic", "httpx", "httpcore", "asyncio", "asyncssh")
 
 
 # --- cleaning --------------------------------------------------------------------------------------------------------
@@ -152,8 +152,8 @@ def story_line(entry: TraceEntry) -> str | None:
 Fields = dict[str, FieldValue]
 
 
-def _accepted(_: Fields) -> str:
-    return "accepted"
+def _accepted(fields: Fields) -> str:
+    return "calls us" if fields.get("incoming") else "accepted"
 
 
 def _dialling(fields: Fields) -> str:
@@ -196,6 +196,14 @@ def _playback_finished(fields: Fields) -> str:
 
 def _digit_pressed(_: Fields) -> str:
     return "a key was pressed"  # which one is the customer's secret: it may be a PIN
+
+
+def _next_flow(fields: Fields) -> str:
+    return f"the customer says: {fields['callflow']}" if fields.get("callflow") else "the customer says: nothing more"
+
+
+def _next_flow_failed(fields: Fields) -> str:
+    return f"the customer could not be asked: {fields.get('reason')} (error {fields.get('error')})"
 
 
 _HUNG_UP = {"us": "hung up by us", "them": "hung up by the callee", "network": "lost"}
@@ -243,6 +251,8 @@ _STORIES = {
     "event.PlaybackStarted": _playback_started,
     "event.PlaybackFinished": _playback_finished,
     "event.DigitPressed": _digit_pressed,
+    "event.NextFlow": _next_flow,
+    "event.NextFlowFailed": _next_flow_failed,
     "event.HungUp": _hung_up,
     "event.Stopped": _stopped,
     "session.finished": _finished,

@@ -166,7 +166,8 @@ def status_of_failure(leg: Leg, failure: CallFailed) -> CallStatus:
     if leg.given_up is not None:
         return CallStatus.FAILED
     if leg.hang_up_wanted:
-        return CallStatus.CANCELED
+        dead = failure.locally_generated and not leg.was_heard and not leg.inbound
+        return CallStatus.FAILED if dead else CallStatus.CANCELED
     if leg.inbound:  # the caller took it back, or nobody here picked up for too long
         return CallStatus.NO_ANSWER if failure.locally_generated else CallStatus.CANCELED
     if failure.status in BUSY_STATUSES:

@@ -6,10 +6,12 @@ Every leg that was dialled or taken ends in exactly one NotAnswered or HungUp; `
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from callwright.audio.prompt import Prompt
 from callwright.callflow import events
@@ -21,7 +23,7 @@ from callwright.sip.outputs import Address, Output
 from callwright.sip.profile import AgentProfile
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import Clock
-from callwright.telemetry.trace import Trace
+from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony import leg as legs
 from callwright.telephony.exchange import UNAVAILABLE, Exchange
 from callwright.telephony.incoming import Incoming, Received, refuse_everybody
@@ -31,6 +33,7 @@ from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.resolver import Resolver
+from callwright.telephony.ringback import Ringback
 from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, sip_token
 from callwright.telephony.trunk import Trunk, ip_literal
 from callwright.telephony.trunking import Trunking
@@ -41,6 +44,8 @@ MEDIA_RESTART_SECONDS = 1.0
 """Between two attempts to start a media process that died."""
 MOST_UNCLAIMED = 8
 """Messages of a call that is not known yet: its INVITE, and our 100."""
+LAST_RECORDINGS_SECONDS = 2.0
+"""How long `stop` waits for recordings to be on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,24 @@ class Route:
     sip_call_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingDone:
+    """A recording's file is closed; nothing more comes of it."""
+
+    recording_id: str
+    leg_id: str
+    path: Path
+    duration_seconds: float
+    "of sound in the file; 0 when there is none"
+    at: float
+    failure: str
+    "why it is not whole, or not there; empty when it is whole"
+
+
+def let_it_be(_done: RecordingDone) -> None:
+    """What is done with finished recordings when nobody wants to know."""
+
+
 def reachable_host(bound: str, trunks: tuple[Trunk, ...]) -> str:
     """The address that peers reach us at. When we listen on all of ours: the one that leads to the first trunk."""
     literal = ip_literal(bound)
@@ -99,7 +122,8 @@ def reachable_host(bound: str, trunks: tuple[Trunk, ...]) -> str:
 class Telephony:
     """Lines to the outside. `post(leg_id, event)` is called on the loop for each thing that happens to a leg.
 
-    `received` is called for each call that comes in; without it calls to us are refused.
+    `received` is called for each call that comes in; without it calls to us are refused. `recorded` is called once for
+    each `record`, perhaps after the leg is over.
     """
 
     def __init__(
@@ -109,16 +133,23 @@ class Telephony:
         post: Callable[[str, Event], None],
         *,
         received: Callable[[Received], None] = refuse_everybody,
+        recorded: Callable[[RecordingDone], None] = let_it_be,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._received = received
+        self._tell_recorded = recorded
+        self._recordings: dict[str, tuple[str, str]] = {}
+        "path → recording and leg"
+        self._all_recorded = asyncio.Event()
+        self._all_recorded.set()
         self._trunks = {trunk.name: trunk for trunk in settings.trunks}
         self._exchange = Exchange(clock, post)
         self._stopping = False
         self._trunking = Trunking(settings.trunks, clock, sip_token)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
         self._media: MediaPlane
+        self._ringback: Ringback
         self._resolver: Resolver
         self._outgoing: Outgoing
         self._incoming: Incoming
@@ -159,6 +190,7 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
+        self._ringback = Ringback()
         trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock)
         trunking.use(self._resolver)
@@ -205,7 +237,12 @@ class Telephony:
         await self._trunking.stop()
         exchange.signalling.close()
         exchange.signalling = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_RECORDINGS_SECONDS):
+                await self._all_recorded.wait()
         await self._media.stop()
+        self._lose_recordings("telephony stopped before it was on disk")
+        self._ringback.close()
 
     def route(self, destination: str) -> Route:
         """Choose who takes a call to `destination`; TelephonyError when nobody does."""
@@ -239,7 +276,10 @@ class Telephony:
             self._exchange.hang_up(leg)
 
     def play(self, leg_id: str, playback_id: str, prompt: Prompt, repetition: int) -> None:
-        """Play a prompt `repetition` times; on a leg that is not up there is nobody to hear it, and nothing happens."""
+        """Play a prompt `repetition` times, 0 until it is stopped.
+
+        On a leg that is not up there is nobody to hear it, and nothing happens.
+        """
         leg = self._exchange.up(leg_id)
         if leg is None:
             return
@@ -253,6 +293,61 @@ class Telephony:
         """Cut a playback short; unknown or finished ones are ignored."""
         if self._exchange.up(leg_id) is not None:
             self._media.stop_playback(leg_id, playback_id)
+
+    def ring_back(self, leg_id: str, playback_id: str) -> None:
+        """Let a leg hear that another phone rings, until `stop_playback`."""
+        self.play(leg_id, playback_id, self._ringback.prompt, 0)
+
+    def bridge(self, leg_id: str, other_leg_id: str) -> None:
+        """Let two legs that are up hear each other until either is over; else its end is on its way already."""
+        leg, other = self._exchange.up(leg_id), self._exchange.up(other_leg_id)
+        if leg is None or other is None or leg is other:
+            return
+        codecs = [one.remote.codec for one in (leg, other) if one.remote is not None]
+        fields: dict[str, FieldValue] = {"leg_id": leg_id, "other_leg_id": other_leg_id, "codecs": " ".join(codecs)}
+        try:
+            self._media.bridge(leg_id, other_leg_id)
+        except TelephonyError as error:
+            fields["reason"] = str(error)
+        for trace in {id(one.trace): one.trace for one in (leg, other)}.values():
+            trace.add(self._clock(), "telephony.bridge", **fields)
+
+    def listen(self, leg_id: str, wanted: bool) -> None:
+        """Find keys among a leg's sounds too, or no longer; telephone-events and INFO are always noticed."""
+        leg = self._exchange.up(leg_id)
+        if leg is None:
+            return
+        try:
+            self._media.listen(leg_id, wanted)
+        except TelephonyError as error:
+            leg.trace.add(self._clock(), "telephony.deaf", leg_id=leg_id, reason=str(error))
+
+    def record(self, leg_id: str, recording_id: str, path: Path) -> None:
+        """Record a leg until it is over: 16-bit stereo WAV at 8 kHz, left what it says, right what it hears.
+
+        The file must not be there yet. RecordingDone follows in any case, once.
+        """
+        leg = self._exchange.up(leg_id)
+        failure = ""
+        try:
+            if leg is None:
+                failure = "the leg is not up"
+            else:
+                self._media.record(leg_id, str(path))
+        except TelephonyError as error:
+            failure = str(error)
+        if leg is not None:
+            leg.trace.add(self._clock(), "telephony.record", leg_id=leg_id, recording_id=recording_id, failure=failure)
+        if failure:
+            self._tell_recorded(RecordingDone(recording_id, leg_id, path, 0.0, self._clock(), failure))
+        else:
+            self._recordings[str(path)] = (recording_id, leg_id)
+            self._all_recorded.clear()
+
+    def stop_recording(self, leg_id: str) -> None:
+        """Finish the leg's recording now; without one nothing happens."""
+        if self._exchange.up(leg_id) is not None:
+            self._media.stop_recording(leg_id)
 
     # --- what the user agent tells (signalling.News) -----------------------------------------------------------------
 
@@ -324,6 +419,9 @@ class Telephony:
         if isinstance(event, media.MediaGone):
             self._media_gone(event.reason)
             return
+        if isinstance(event, media.RecordingFinished):
+            self._finish_recording(event.path, event.duration_seconds, event.at, event.reason)
+            return
         exchange = self._exchange
         leg = exchange.legs.get(event.stream_id)
         if leg is None or leg.stage is Stage.ENDING:
@@ -337,11 +435,23 @@ class Telephony:
                 finished = events.PlaybackFinished(event.at, leg.leg_id, event.playback_id, event.completed)
                 exchange.post(leg, finished)
             case media.DigitPressed():
-                exchange.digit(leg, event.digit, KeyWay.EVENT, event.at)
+                exchange.digit(leg, event.digit, KeyWay.TONE if event.in_band else KeyWay.EVENT, event.at)
             case media.StreamSilent():
                 leg.trace.add(event.at, "rtp.silent", leg_id=leg.leg_id, seconds=event.silent_seconds)
                 limit_seconds = self._settings.probe_seconds
                 exchange.carry(exchange.agent.probe(self._clock(), leg.sip_call_id, limit_seconds))
+
+    def _finish_recording(self, path: str, duration_seconds: float, at: float, failure: str) -> None:
+        recording_id, leg_id = self._recordings.pop(path)
+        if not self._recordings:
+            self._all_recorded.set()
+        if failure:
+            log.error("recording %s of leg %s: %s", recording_id, leg_id, failure)
+        self._tell_recorded(RecordingDone(recording_id, leg_id, Path(path), duration_seconds, at, failure))
+
+    def _lose_recordings(self, why: str) -> None:
+        for path in tuple(self._recordings):
+            self._finish_recording(path, 0.0, self._clock(), why)
 
     def _media_gone(self, reason: str) -> None:
         """The media process died: all its legs are deaf and dumb, so they end."""
@@ -350,6 +460,7 @@ class Telephony:
             if leg.local is not None:
                 leg.local = None
                 self._exchange.give_up(leg, UNAVAILABLE, f"the media process is gone: {reason}")
+        self._lose_recordings(f"the media process is gone: {reason}; the file may lack its end")
         if not self._stopping:
             self._exchange.run(self._restart_media())
 

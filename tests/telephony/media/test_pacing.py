@@ -23,7 +23,7 @@ class Wire:
         self.sent: list[RtpPacket] = []
         self.refuses = False
 
-    def send(self, data: memoryview) -> None:
+    def send(self, data: memoryview | bytes) -> None:
         if self.refuses:
             raise BlockingIOError
         self.sent.append(packet.parse(bytes(data)))
@@ -174,6 +174,14 @@ def test_report_times_run_with_the_stream() -> None:
     sent_at_10 = wire.sent[0].timestamp
     assert slot.rtp_time(row, 10.0) == sent_at_10
     assert slot.rtp_time(row, 10.01) == sent_at_10 + 80
+
+
+def test_the_clock_of_a_call_in_a_slot_that_did_not_run_yet_stands_at_its_first_frame() -> None:
+    slot = Slot()
+    _, _, row = on_air(slot)
+    assert slot.rtp_time(row, 1_000_000.0) == 7
+    slot.run(1, 1_000_000.01, 1_000_000.01)
+    assert slot.rtp_time(row, 1_000_000.02) == 7 + 80
 
 
 def test_prompts_are_mapped_once_while_they_are_played(ten_frames: tuple[dict[str, str], list[bytes]]) -> None:

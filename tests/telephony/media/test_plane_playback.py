@@ -77,6 +77,20 @@ async def test_repetitions_follow_each_other_without_a_gap(bench: Bench) -> None
     assert [event.completed for event in bench.posted(PlaybackFinished)] == [True]
 
 
+async def test_a_playback_without_end_goes_on_until_it_is_stopped(bench: Bench) -> None:
+    phone = bench.phone()
+    prompt = bench.prompt("one", tones.sine(500, 0.04))
+    await bench.plane.open("s")
+    bench.plane.connect("s", phone.remote())
+    bench.plane.play("s", "p", prompt, 0)
+    await bench.until(lambda: len(phone.heard) > 30)
+    assert not bench.posted(PlaybackFinished)
+    bench.plane.stop_playback("s", "p")
+    await bench.until(lambda: bench.posted(PlaybackFinished))
+    assert [(event.completed, event.reason) for event in bench.posted(PlaybackFinished)] == [(False, "stopped")]
+    assert find_tones(g711.decode("PCMU", phone.payload()))[0] == pytest.approx(500, abs=3)
+
+
 async def test_playbacks_wait_for_the_connection_and_for_each_other(bench: Bench) -> None:
     phone = bench.phone()
     await bench.plane.open("s")
@@ -236,8 +250,8 @@ async def test_what_cannot_be_played_or_reached_is_refused(bench: Bench) -> None
     bench.plane.connect("s", phone.remote("PCMU"))
     with pytest.raises(TelephonyError, match="no PCMU form"):
         bench.plane.play("s", "p", prompt, 1)
-    with pytest.raises(TelephonyError, match="0 times"):
-        bench.plane.play("s", "p", prompt, 0)
+    with pytest.raises(TelephonyError, match="-1 times"):
+        bench.plane.play("s", "p", prompt, -1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What arrives: keys, statistics, and packets that nobody asked for, on real sockets."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -119,12 +120,25 @@ async def test_packets_from_elsewhere_are_not_heard(bench: Bench) -> None:
     assert report.packets_received == 7
 
 
-async def test_nothing_that_came_before_the_connection_is_heard(bench: Bench) -> None:
+async def test_of_what_came_before_the_connection_only_the_peers_is_heard(bench: Bench) -> None:
     phone = bench.phone()
     local = await bench.plane.open("s")
     for packet in key_packets("6", 1, 10_000, ssrc=9):
         bench.phone().send(local, packet)
+    for packet in key_packets("1", 1, 10_000):
         phone.send(local, packet)
+    bench.plane.connect("s", phone.remote())
+    await bench.until(lambda: bench.posted(DigitPressed))
+    assert [event.digit for event in bench.posted(DigitPressed)] == ["1"]
+    assert (await bench.plane.close("s")).packets_received == 7
+
+
+async def test_what_the_peer_said_long_before_the_connection_is_over(bench: Bench) -> None:
+    phone = bench.phone()
+    local = await bench.plane.open("s")
+    for packet in key_packets("6", 1, 10_000, ssrc=9):
+        phone.send(local, packet)
+    await asyncio.sleep(0.35)
     bench.plane.connect("s", phone.remote())
     await bench.until(lambda: phone.heard)
     for packet in key_packets("1", 1, 10_000):

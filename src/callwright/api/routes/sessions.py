@@ -1,12 +1,18 @@
-"""`GET` and `DELETE …/sessions/{sessionId}`: how a session stands, and its end. An extension; errors are RFC 9457."""
+"""`…/sessions` and `…/sessions/{sessionId}`: which there are, how one stands, and its end.
+
+An extension; errors are RFC 9457.
+"""
 
 import re
+from dataclasses import replace
 
 from starlette.types import ASGIApp
 
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.exchange import Exchange, json_reply
+from callwright.api.session_report import report
 from callwright.contract.answers import session_state
+from callwright.contract.session_list import parse_session_query, session_details, session_page
 from callwright.errors import ContractError
 from callwright.storage.records import SessionState, StoredSession
 
@@ -23,11 +29,25 @@ async def find_own_session(exchange: Exchange) -> StoredSession:
     raise ContractError(404, 404, "Session not found")
 
 
+async def list_sessions(exchange: Exchange) -> ASGIApp:
+    """One page, newest first."""
+    await authenticate(exchange, READ)
+    query = parse_session_query(exchange.query())
+    one_more = replace(query, limit=query.limit + 1)  # tells whether there is a next page
+    found = await exchange.platform.store.list_sessions(exchange.sub_account_id, one_more)
+    shown = [report(stored) for stored in found[: query.limit]]
+    path = f"/api/v1/subaccounts/{exchange.sub_account_id}/sessions"
+    return json_reply(200, session_page(path, query, shown, more=len(found) > query.limit))
+
+
 async def show_session(exchange: Exchange) -> ASGIApp:
-    """Status, and the summary once there is one."""
+    """All that is known; legs and actions once it has ended."""
     await authenticate(exchange, READ)
     stored = await find_own_session(exchange)
-    return json_reply(200, session_state(stored.session_id, stored.sub_account_id, stored.state, stored.summary))
+    store = exchange.platform.store
+    trace = await store.find_trace(stored.session_id) if stored.state is SessionState.FINISHED else None
+    events = await store.deliveries_of(stored.session_id)
+    return json_reply(200, session_details(report(stored, trace, events)))
 
 
 async def hang_up_session(exchange: Exchange) -> ASGIApp:

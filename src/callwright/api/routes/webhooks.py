@@ -25,8 +25,14 @@ async def put_webhook(exchange: Exchange) -> ASGIApp:
     await authenticate(exchange, WRITE)
     wanted = parse_webhook(await exchange.body())
     await exchange.platform.store.put_webhook(
-        exchange.sub_account_id, WebhookKind(wanted.type), wanted.url, wanted.http_auth_header, enabled=wanted.enabled
+        exchange.sub_account_id,
+        WebhookKind(wanted.type),
+        wanted.url,
+        wanted.http_auth_header,
+        enabled=wanted.enabled,
+        payload_version=wanted.payload_version,
     )
+    exchange.platform.wake_deliveries()
     return await _listed(exchange)
 
 
@@ -48,4 +54,6 @@ async def _listed(exchange: Exchange) -> ASGIApp:
 
 
 def _config(webhook: Webhook) -> WebhookConfig:
-    return WebhookConfig(webhook.kind.value, webhook.url, webhook.http_auth_header, webhook.enabled)
+    return WebhookConfig(
+        webhook.kind.value, webhook.url, webhook.http_auth_header, webhook.enabled, webhook.payload_version
+    )

@@ -1,7 +1,7 @@
 """The shape of an action: a generator that reads step by step.
 
 A script yields a `Turn` (what to do now, and until when to wait), is sent the next event, and returns a `Report`. It
-sees every event of its session; legs and prompts are already brought up to date when it does.
+sees every event of its session; legs, prompts and the desk are already brought up to date when it does.
 """
 
 from collections.abc import Generator
@@ -33,6 +33,8 @@ class Report:
     error: ErrorCode | None = None
     "set when the whole session is an ERROR"
     reason: str = ""
+    captured: str | None = None
+    "keys of a successful capture"
 
 
 DONE = Report()

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from io import BufferedReader
 from typing import Protocol
 
-from callwright.egress.sigv4 import AwsCredentials, signed_headers
+from callwright.egress.sigv4 import Credentials, Request, Scope, amz_date, authorization
 from callwright.errors import EgressError, PushFailed
 from callwright.recordings.places import s3_object
 from callwright.recordings.push.parcel import CONTENT_TYPES, Parcel, budget_seconds, chunks, open_file
@@ -62,16 +62,14 @@ class S3Push:
         file = await open_file(parcel.file)
         with file:
             digest, length = await asyncio.to_thread(_digest, file)
-            headers = signed_headers(
-                "PUT",
-                target.url,
-                {"content-type": CONTENT_TYPES[parcel.kind]},
-                digest,
-                credentials=AwsCredentials(config.username, config.password),
-                region=target.region,
-                service="s3",
-                at=self._clock(),
-            )
+            headers = {
+                "content-type": CONTENT_TYPES[parcel.kind],
+                "x-amz-content-sha256": digest,
+                "x-amz-date": amz_date(self._clock()),
+            }
+            signed = Request("PUT", target.path, (("host", target.host), *headers.items()), digest)
+            credentials = Credentials(config.username, config.password)
+            headers["authorization"] = authorization(signed, credentials, Scope(target.region, "s3"))
             try:
                 async with aclosing(chunks(file)) as body:
                     answer = await self._put(target.url, body, length, headers, within_seconds=budget_seconds(length))

@@ -7,7 +7,7 @@ runs under are used. The host proves itself before it gets the password (host_ke
 import asyncio
 import posixpath
 import socket
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final, Protocol
 
 import asyncssh
@@ -136,13 +136,17 @@ async def _put(sftp: asyncssh.SFTPClient, parcel: Parcel) -> None:
     folder, name = posixpath.split(parcel.path)
     draft = posixpath.join(folder, f".{name}.part")
     async with asyncio.timeout(STALL_SECONDS):
-        await sftp.makedirs(folder, asyncssh.SFTPAttrs(permissions=FOLDER_MODE), exist_ok=True)
+        try:
+            await sftp.makedirs(folder, asyncssh.SFTPAttrs(permissions=FOLDER_MODE), exist_ok=True)
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPPermissionDenied) as error:
+            raise PushFailed("The SFTP server does not let this user make folders there.") from error
     size = 0
     with await open_file(parcel.file) as file:
         async with sftp.open(draft, "wb", asyncssh.SFTPAttrs(permissions=FILE_MODE)) as target:
-            async for chunk in chunks(file):
-                async with asyncio.timeout(STALL_SECONDS):
-                    size += await target.write(chunk)
+            async with aclosing(chunks(file)) as pieces:
+                async for piece in pieces:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        size += await target.write(piece)
             async with asyncio.timeout(STALL_SECONDS):
                 with suppress(asyncssh.SFTPOpUnsupported):
                     await target.fsync()

@@ -4,13 +4,13 @@ A request holds 3,000 characters of text and 6,000 with its markup; longer ones 
 """
 
 import json
+from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from callwright.contract.voices import catalogued_voice
-from callwright.egress import Egress
+from callwright.egress import Egress, sigv4
 from callwright.settings_speech import PollySpeech
-from callwright.speech import sigv4
 from callwright.speech.cloud import MOST_BYTES, HttpRequest, Patience, Service, all_of
 from callwright.speech.pieces import pieces
 from callwright.speech.ssml import escaped_length, polly_document
@@ -116,7 +116,7 @@ class PollySynthesizer:
         host = place.netloc.lower().removesuffix(":443" if place.scheme == "https" else ":80")  # as it will be sent
         headers = {"Content-Type": "application/json", "X-Amz-Date": sigv4.amz_date(self._clock())}
         authorization = sigv4.authorization(
-            sigv4.Request("POST", place.path, (("Host", host), *headers.items()), body),
+            sigv4.Request("POST", place.path, (("Host", host), *headers.items()), sha256(body).hexdigest()),
             sigv4.Credentials(self._settings.access_key_id.reveal(), self._settings.secret_access_key.reveal()),
             sigv4.Scope(self._settings.region, "polly"),
         )

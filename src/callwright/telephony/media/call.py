@@ -4,15 +4,19 @@ import contextlib
 import secrets
 import socket
 import struct
+import time
 from collections.abc import Callable
 
 from callwright.errors import RtpError, TelephonyError
 from callwright.rtp import rtcp
 from callwright.rtp.statistics import mos
+from callwright.telephony.media.hearing import Hearing
 from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
 from callwright.telephony.media.outbound import Outbound
 from callwright.telephony.media.pacer import Slot
-from callwright.telephony.media.prompts import FRAME_BYTES, PromptFiles
+from callwright.telephony.media.prompts import PromptFiles
+from callwright.telephony.media.recorder import Recorder
+from callwright.telephony.media.recordings import Writing
 from callwright.telephony.media.reports import Reports
 from callwright.telephony.media.stream import RemoteMedia, StreamReport
 
@@ -21,8 +25,13 @@ SO_TIMESTAMPNS = 35
 LARGEST_DATAGRAM = 2048
 RECEIVE_BUFFER_BYTES = 65_536
 """A second and more of audio; a flood beyond it is dropped by the kernel."""
+MOST_WAITING_DATAGRAMS = 512
+"""Read at most from a socket that is to be emptied; more than its buffer holds."""
 LAST_DATAGRAMS = 64
 """Taken at most from the socket when the stream closes: a second of audio that we were late for."""
+RECENT_SECONDS = 0.3
+"""A packet that came so shortly before its sender was signalled is the beginning of what a phone says that was just
+picked up; the session description takes its time."""
 EXPEDITED_FORWARDING = 46 << 2
 """DSCP EF in the traffic class byte (RFC 4594 §4.1)."""
 _TIMESTAMP_SPACE = socket.CMSG_SPACE(16)
@@ -56,13 +65,28 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     return made
 
 
-def _connect(connecting: socket.socket, address: str, port: int) -> None:
-    """Only datagrams from there arrive from now on; what came before, from anywhere, is thrown away."""
-    connecting.connect((address, port))
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            with contextlib.suppress(ConnectionError):
-                connecting.recv(1)
+def _emptied(emptying: socket.socket) -> list[tuple[bytes, float, object]]:
+    """Whatever waits in a socket: data, arrival in unix seconds (0 when it is not known), source."""
+    waiting: list[tuple[bytes, float, object]] = []
+    for _ in range(MOST_WAITING_DATAGRAMS):
+        try:
+            data, ancillary, flags, source = emptying.recvmsg(LARGEST_DATAGRAM, _TIMESTAMP_SPACE)
+        except BlockingIOError:
+            break
+        except OSError:  # ICMP; the next one may be a datagram
+            continue
+        if not flags & socket.MSG_TRUNC:
+            waiting.append((data, _arrival(ancillary, 0.0), source))
+    return waiting
+
+
+def _arrival(ancillary: list[tuple[int, int, bytes]], otherwise: float) -> float:
+    """When the kernel took a datagram in: we look every few milliseconds, which would pass for jitter."""
+    for level, kind, stamp in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+            return float(seconds + nanoseconds * 1e-9)
+    return otherwise
 
 
 class Call:
@@ -76,9 +100,12 @@ class Call:
         anchor: float,
         started: Callable[[str, str, float], None],
         finished: Callable[[str, str, float, str], None],
-        pressed: Callable[[str, str, float], None],
+        pressed: Callable[[str, str, float, bool], None],
     ) -> None:
-        """`started` and `finished` hear (stream, playback, when; why not completed), `pressed` (stream, key, when)."""
+        """`started` and `finished` hear (stream, playback, when; why not completed).
+
+        `pressed` hears (stream, key, when, whether it was found among the sounds).
+        """
         self.stream_id = stream_id
         self.port = port
         self.rtp, self.rtcp = sockets
@@ -98,6 +125,14 @@ class Call:
         self._row = 0
         self._source: object = None
         self._malformed_rtcp = 0
+        self.hearing = Hearing(
+            self.inbound,
+            self.outbound,
+            self._our_time,
+            lambda key, at: pressed(stream_id, key, at, True),  # noqa: FBT003  as `pressed` is called
+        )
+        self._recorder: Recorder | None = None
+        self._writing: Writing | None = None
 
     def connect(self, remote: RemoteMedia, slot: Slot, files: PromptFiles, now: float) -> None:
         """Go to `remote` from now on; `slot` is where a stream not connected before finds its place.
@@ -105,13 +140,16 @@ class Call:
         `TelephonyError` when the system cannot send there; the stream is then as it was.
         """
         before = self.remote
+        said: list[tuple[bytes, float, object]] = []
         try:
             if before is None or (before.address, before.port) != (remote.address, remote.port):
-                _connect(self.rtp, remote.address, remote.port)
+                self.rtp.connect((remote.address, remote.port))  # nothing from elsewhere arrives any more
+                said = _emptied(self.rtp)
                 self._source = self.rtp.getpeername()
                 self.inbound.unlock()
                 self.reports.forget_peer()
-            _connect(self.rtcp, remote.rtcp_address or remote.address, remote.rtcp_port or remote.port + 1)
+            self.rtcp.connect((remote.rtcp_address or remote.address, remote.rtcp_port or remote.port + 1))
+            _emptied(self.rtcp)
         except (OSError, OverflowError) as error:
             raise TelephonyError(f"cannot send to {remote.address}:{remote.port}: {error}") from error
         self.remote = remote
@@ -122,6 +160,11 @@ class Call:
         self.outbound.agree(remote.codec, remote.payload_type, sends, files, now)
         self._slot.set_sending(self._row, sends)
         self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
+        self.hearing.agree(remote)
+        recent = time.time() - RECENT_SECONDS
+        for data, arrival, source in said:
+            if source == self._source and arrival >= recent:
+                self._take(data, arrival, now)
 
     def receive_rtp(self, now: float) -> bool:
         """Take one datagram from the socket; False when there was none."""
@@ -139,16 +182,36 @@ class Call:
         if flags & socket.MSG_TRUNC:
             inbound.malformed += 1
             return True
-        # The kernel's stamp says when the datagram came; we look every few milliseconds, which would pass for jitter.
-        arrival = now
-        for level, kind, stamp in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-                arrival = seconds + nanoseconds * 1e-9
-        digit = inbound.receive(data, arrival, now)
-        if digit is not None:
-            self._pressed(self.stream_id, digit, now)
+        self._take(data, _arrival(ancillary, now), now)
         return True
+
+    def _take(self, data: bytes, arrival: float, now: float) -> None:
+        digit = self.inbound.receive(data, arrival, now)
+        if digit is not None:
+            self._pressed(self.stream_id, digit, now, False)  # noqa: FBT003  as `pressed` is called
+
+    def record(self, writing: Writing, now: float) -> None:
+        """Write what is received and sent from now on."""
+        if self._slot is None or self._writing is not None:
+            writing.end("the stream is not connected" if self._slot is None else "the stream is recorded already")
+            return
+        self._writing = writing
+        self._recorder = Recorder(self._our_time(now), writing.push)
+        self.hearing.record(self._recorder)
+
+    def end_recording(self, now: float) -> None:
+        """The recording ends here, if there is one."""
+        recorder, writing = self._recorder, self._writing
+        if recorder is None or writing is None:
+            return
+        self._recorder = self._writing = None
+        self.hearing.record(None)
+        recorder.end(self._our_time(now))
+        writing.end()
+
+    def _our_time(self, now: float) -> int:
+        """Our RTP clock; it begins with the first connect."""
+        return 0 if self._slot is None else self._slot.rtp_time(self._row, now)
 
     def receive_rtcp(self, now: float) -> None:
         """Take one datagram from the socket."""
@@ -170,12 +233,11 @@ class Call:
         """Tell the peer how it goes; nothing happens before the first connect."""
         if self._slot is None:
             return
-        sent = self.outbound.packets_sent
         packets = self.reports.compound(
             self._anchor + now,
-            self._slot.rtp_time(self._row, now),
-            sent,
-            sent * FRAME_BYTES,
+            self._our_time(now),
+            self.outbound.packets_sent,
+            self.outbound.octets_sent,
             self.inbound.statistics,
             self.inbound.ssrc,
         )
@@ -190,6 +252,8 @@ class Call:
             for _ in range(LAST_DATAGRAMS):
                 if not self.receive_rtp(now):
                     break
+        self.end_recording(now)
+        self.hearing.unbridge()
         self.outbound.end(now)
         self.send_report(now, goodbye=True)
         if self._slot is not None:

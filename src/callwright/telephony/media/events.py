@@ -27,12 +27,27 @@ class PlaybackFinished(msgspec.Struct, frozen=True, tag=True):
 
 
 class DigitPressed(msgspec.Struct, frozen=True, tag=True):
-    """A key was pressed (RFC 4733); once per press, when its first packet came."""
+    """A key was pressed; once per press and way."""
 
     at: float
+    "when the first packet of the telephone-event came (RFC 4733), or when the tone began as far as can be told"
     stream_id: str
     digit: str
     "one of 0-9 * # A-D"
+    in_band: bool = False
+    "found among the sounds of a stream that is listened to; the same press may come as a telephone-event too"
+
+
+class RecordingFinished(msgspec.Struct, frozen=True, tag=True):
+    """A recording's file is closed."""
+
+    at: float
+    stream_id: str
+    path: str
+    duration_seconds: float
+    "of sound in the file; 0 when there is none"
+    reason: str = ""
+    "why it is not whole; empty when it is"
 
 
 class StreamSilent(msgspec.Struct, frozen=True, tag=True):
@@ -44,11 +59,14 @@ class StreamSilent(msgspec.Struct, frozen=True, tag=True):
 
 
 class MediaGone(msgspec.Struct, frozen=True, tag=True):
-    """The media process died, and every stream with it; no PlaybackFinished follows. `MediaPlane.start` begins anew."""
+    """The media process died, and every stream with it; no PlaybackFinished or RecordingFinished follows.
+
+    `MediaPlane.start` begins anew.
+    """
 
     at: float
     reason: str
 
 
-StreamEvent = PlaybackStarted | PlaybackFinished | DigitPressed | StreamSilent
+StreamEvent = PlaybackStarted | PlaybackFinished | DigitPressed | StreamSilent | RecordingFinished
 MediaEvent = StreamEvent | MediaGone

@@ -6,8 +6,11 @@ quiet for a while or said goodbye, as when a network's announcement gives way to
 injection).
 """
 
+from collections.abc import Callable
+
 from callwright.errors import RtpError
 from callwright.rtp import packet as rtp_packet
+from callwright.rtp.packet import RtpPacket
 from callwright.rtp.statistics import ReceiverStatistics
 from callwright.rtp.telephone_event import DigitReceiver
 
@@ -15,6 +18,9 @@ CLOCK_RATE = 8000
 COMFORT_NOISE = 13
 """Static payload type of CN (RFC 3389): taken for a sign of life."""
 RELOCK_SECONDS = 0.25
+BEGINNING_PACKETS = 12
+BEGINNING_SECONDS = 0.3
+"""What a peer says first is kept for so long, in case somebody is yet to be told to listen."""
 
 
 class Inbound:
@@ -22,11 +28,14 @@ class Inbound:
 
     __slots__ = (
         "_accepted",
+        "_began_at",
+        "_beginning",
         "_digits",
         "_event_type",
         "_last_locked",
         "expecting",
         "heard_at",
+        "listener",
         "malformed",
         "refused",
         "silence_posted",
@@ -43,6 +52,11 @@ class Inbound:
         self.silence_posted = False
         self.malformed = 0
         self.refused = 0
+        self.listener: Callable[[RtpPacket, float], None] | None = None
+        "is handed every packet that is believed, and the time"
+        self._beginning: list[RtpPacket] | None = []
+        "None once it is too late to want it"
+        self._began_at = 0.0
         self._accepted: frozenset[int] = frozenset()
         self._event_type: int | None = None
         self._digits = DigitReceiver()
@@ -88,6 +102,10 @@ class Inbound:
             self.refused += 1
             return None
         self.alive(now)
+        if self.listener is not None:
+            self.listener(packet, now)
+        if self._beginning is not None:
+            self._keep(packet, now)
         if kind != self._event_type:
             return None
         try:
@@ -95,6 +113,21 @@ class Inbound:
         except RtpError:
             self.malformed += 1
             return None
+
+    def _keep(self, packet: RtpPacket, now: float) -> None:
+        kept = self._beginning
+        if kept is None:
+            return
+        if not kept:
+            self._began_at = now
+        kept.append(packet)
+        if len(kept) > BEGINNING_PACKETS:
+            self._beginning = None
+
+    def take_beginning(self, now: float) -> list[RtpPacket]:
+        """Everything the peer has said, if it began a moment ago; nothing the second time."""
+        kept, self._beginning = self._beginning, None
+        return kept if kept and now - self._began_at <= BEGINNING_SECONDS else []
 
     def _lock(self, ssrc: int, agreed: bool, now: float) -> bool:
         if not agreed or (self.ssrc is not None and now - self._last_locked < RELOCK_SECONDS):

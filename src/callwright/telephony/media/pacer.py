@@ -74,8 +74,10 @@ class Slot:
         self._steps[row] = int(sending)
 
     def rtp_time(self, row: int, now: float) -> int:
-        """The call's RTP timestamp of this very moment, for its sender reports."""
-        ahead = round((now - self._last_due - FRAME_SECONDS) * FRAME_BYTES / FRAME_SECONDS)
+        """The call's RTP timestamp of this very moment, for its sender reports and recordings."""
+        # A slot that was empty did not run: its new call's first frame is still to come.
+        since = min(now - self._last_due, FRAME_SECONDS)
+        ahead = round((since - FRAME_SECONDS) * FRAME_BYTES / FRAME_SECONDS)
         return (int(self._packets["timestamp"][row]) + ahead) & 0xFFFF_FFFF
 
     def run(self, frames: int, due: float, now: float) -> None:

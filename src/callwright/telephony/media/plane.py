@@ -19,7 +19,7 @@ from callwright.audio.prompt import Prompt
 from callwright.errors import TelephonyError
 from callwright.telemetry.clock import Clock
 from callwright.telephony.media import protocol
-from callwright.telephony.media.events import MediaEvent, MediaGone
+from callwright.telephony.media.events import MediaEvent, MediaGone, RecordingFinished
 from callwright.telephony.media.ports import pairs_in
 from callwright.telephony.media.stream import LocalMedia, RemoteMedia, StreamReport
 
@@ -64,6 +64,7 @@ class MediaPlane:
         self._stopping = False
         self._codecs: dict[str, str] = {}
         "codec of each open stream, empty before its first connect"
+        self._recorded_paths: set[str] = set()
         self._opening: dict[str, asyncio.Future[int]] = {}
         self._closing: dict[str, asyncio.Future[StreamReport]] = {}
 
@@ -160,13 +161,15 @@ class MediaPlane:
             raise TelephonyError(f"media cannot be sent to {address} port {port}")
 
     def play(self, stream_id: str, playback_id: str, prompt: Prompt, repetition: int) -> None:
-        """Play the prompt `repetition` times, behind what plays already; events tell of its beginning and end.
+        """Play the prompt `repetition` times, behind what plays already; 0 is until it is stopped.
+
+        Events tell of its beginning and end.
 
         `TelephonyError` when the stream is not open or the prompt has no form in the stream's codec. A file that
         cannot be read makes a PlaybackFinished that says so.
         """
         codec = self._known(stream_id)
-        if repetition < 1:
+        if repetition < 0:
             raise TelephonyError(f"a prompt cannot be played {repetition} times")
         if codec and codec not in prompt.paths:
             raise TelephonyError(f"prompt {prompt.key} has no {codec} form")
@@ -176,6 +179,46 @@ class MediaPlane:
         """Cut a playback short; its PlaybackFinished says so. What is over or unknown is ignored."""
         if stream_id in self._codecs:
             self._send(protocol.CutPlayback(stream_id, playback_id))
+
+    def bridge(self, stream_id: str, other_id: str) -> None:
+        """Let two streams hear each other from now on, and end what either was bridged with before.
+
+        Packets are forwarded in the media process as they come, transcoded when the codecs differ, keys included. A
+        prompt that plays on one of them goes before what the other says. When a peer says nothing, silence is sent;
+        when one stream closes, the other goes back to that. TelephonyError when either is not open.
+        """
+        self._known(stream_id)
+        self._known(other_id)
+        if stream_id == other_id:
+            raise TelephonyError(f"stream {stream_id} cannot be bridged with itself")
+        self._send(protocol.BridgeStreams(stream_id, other_id))
+
+    def listen(self, stream_id: str, wanted: bool) -> None:
+        """Look for keys among the sounds that the peer sends, too; each makes a DigitPressed with `in_band`.
+
+        Telephone-events are always told of; pairing the two is the caller's affair (`telephony/keys.py`).
+        TelephonyError when the stream is not open.
+        """
+        self._known(stream_id)
+        self._send(protocol.ListenStream(stream_id, wanted))
+
+    def record(self, stream_id: str, path: str) -> None:
+        """Record what is received (left) and sent (right) into a new WAV file until the stream closes.
+
+        16-bit stereo at 8 kHz. RecordingFinished follows once, also when the file cannot be written; the call goes on
+        then. TelephonyError when the stream is not connected, or something is recorded to that path already.
+        """
+        if not self._known(stream_id):
+            raise TelephonyError(f"stream {stream_id} is not connected")
+        if path in self._recorded_paths:
+            raise TelephonyError(f"{path} is being recorded already")
+        self._send(protocol.RecordStream(stream_id, path))
+        self._recorded_paths.add(path)
+
+    def stop_recording(self, stream_id: str) -> None:
+        """Finish the stream's recording; without one, or without the stream, nothing happens."""
+        if stream_id in self._codecs:
+            self._send(protocol.EndRecording(stream_id))
 
     async def close(self, stream_id: str) -> StreamReport:
         """End the stream, its playbacks first; free its ports; sum it up. `TelephonyError` when it is not open."""
@@ -233,6 +276,8 @@ class MediaPlane:
             case protocol.Ready() | protocol.Unfit():
                 raise TypeError(f"{answer} from a media process that runs already")
             case _:
+                if isinstance(answer, RecordingFinished):
+                    self._recorded_paths.discard(answer.path)
                 self._post(answer)
 
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
@@ -243,6 +288,7 @@ class MediaPlane:
         reason = await _reap(process)
         opening, closing = list(self._opening.values()), list(self._closing.values())
         self._codecs.clear()
+        self._recorded_paths.clear()
         self._opening.clear()
         self._closing.clear()
         self._process = self._reading = None

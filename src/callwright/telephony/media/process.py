@@ -27,11 +27,18 @@ from callwright.errors import TelephonyError
 from callwright.telemetry import log
 from callwright.telephony.media import protocol
 from callwright.telephony.media.call import Call, bound_pair
-from callwright.telephony.media.events import DigitPressed, PlaybackFinished, PlaybackStarted, StreamSilent
+from callwright.telephony.media.events import (
+    DigitPressed,
+    PlaybackFinished,
+    PlaybackStarted,
+    RecordingFinished,
+    StreamSilent,
+)
 from callwright.telephony.media.outbound import Playback
 from callwright.telephony.media.pacer import TICK_SECONDS, Pacer
 from callwright.telephony.media.ports import PortPairs
 from callwright.telephony.media.prompts import PromptFiles
+from callwright.telephony.media.recordings import Recordings
 from callwright.telephony.media.reports import interval_seconds
 
 _log = logging.getLogger("callwright.telephony.media")
@@ -47,6 +54,8 @@ SILENCE_CHECK_SECONDS = 1.0
 MOST_UNSENT_BYTES = 1 << 26
 """The parent has not read for minutes: give up loudly rather than fill the memory."""
 PRIORITY = -10
+LAST_WRITES_SECONDS = 2.0
+"""What recordings may take to be finished at the end; the parent waits for three."""
 
 
 class MediaProcess:
@@ -66,6 +75,8 @@ class MediaProcess:
         self._files = PromptFiles()
         self._control = select.epoll()
         self._control.register(channel.fileno(), select.EPOLLIN)
+        self._recordings = Recordings()
+        self._control.register(self._recordings.wakes, select.EPOLLIN)
         self._arrivals = select.epoll()
         self._reports: list[tuple[float, int, Call]] = []
         self._reports_made = 0
@@ -78,8 +89,11 @@ class MediaProcess:
         self._tell(protocol.Ready())
         self._flush()
         while self._parent_is_there:
-            if self._control.poll(self._wait_seconds()):
-                self._read()
+            for fd, _mask in self._control.poll(self._wait_seconds()):
+                if fd == self._recordings.wakes:
+                    self._tell_of_recordings()
+                else:
+                    self._read()
             now = monotonic()
             if not self._readers:
                 self._pacer.resume(now)
@@ -92,6 +106,7 @@ class MediaProcess:
             self._flush()
         for call in self._calls.values():
             call.close(monotonic())
+        self._recordings.stop(LAST_WRITES_SECONDS)
 
     def _wait_seconds(self) -> float | None:
         """How long nothing is to be done unless the parent speaks; None is for ever, with nobody to send to."""
@@ -137,6 +152,14 @@ class MediaProcess:
                 call.outbound.play(Playback(command.playback_id, command.paths, command.repetition), self._files, now)
             case protocol.CutPlayback():
                 call.outbound.cut(command.playback_id, now)
+            case protocol.BridgeStreams():
+                call.hearing.bridge(self._calls[command.other_id].hearing, now)
+            case protocol.ListenStream():
+                call.hearing.find_keys(wanted=command.wanted)
+            case protocol.RecordStream():
+                call.record(self._recordings.begin(command.stream_id, command.path), now)
+            case protocol.EndRecording():
+                call.end_recording(now)
             case protocol.CloseStream():
                 self._close(call, now)
             case _:
@@ -241,8 +264,13 @@ class MediaProcess:
     def _playback_finished(self, stream_id: str, playback_id: str, now: float, reason: str) -> None:
         self._tell(PlaybackFinished(self._platform(now), stream_id, playback_id, completed=not reason, reason=reason))
 
-    def _key_pressed(self, stream_id: str, digit: str, now: float) -> None:
-        self._tell(DigitPressed(self._platform(now), stream_id, digit))
+    def _key_pressed(self, stream_id: str, digit: str, now: float, in_band: bool) -> None:
+        self._tell(DigitPressed(self._platform(now), stream_id, digit, in_band))
+
+    def _tell_of_recordings(self) -> None:
+        at = self._platform(monotonic())
+        for done in self._recordings.finished():
+            self._tell(RecordingFinished(at, done.stream_id, done.path, done.duration_seconds, done.reason))
 
     def _tell(self, answer: protocol.Answer) -> None:
         self._unsent += protocol.serialize(answer)

@@ -47,6 +47,7 @@ class PlayPrompt(msgspec.Struct, frozen=True, tag=True):
     playback_id: str
     paths: dict[str, str]
     repetition: int
+    "0: until it is cut"
 
 
 class CutPlayback(msgspec.Struct, frozen=True, tag=True):
@@ -56,13 +57,50 @@ class CutPlayback(msgspec.Struct, frozen=True, tag=True):
     playback_id: str
 
 
+class BridgeStreams(msgspec.Struct, frozen=True, tag=True):
+    """Each hears the other from now on, until either is closed or bridged with a third."""
+
+    stream_id: str
+    other_id: str
+
+
+class ListenStream(msgspec.Struct, frozen=True, tag=True):
+    """Look for keys among the sounds, or no longer."""
+
+    stream_id: str
+    wanted: bool
+
+
+class RecordStream(msgspec.Struct, frozen=True, tag=True):
+    """Answered by RecordingFinished, in the end."""
+
+    stream_id: str
+    path: str
+
+
+class EndRecording(msgspec.Struct, frozen=True, tag=True):
+    """Finish the stream's recording."""
+
+    stream_id: str
+
+
 class CloseStream(msgspec.Struct, frozen=True, tag=True):
     """Answered by StreamClosed."""
 
     stream_id: str
 
 
-StreamCommand = OpenStream | ConnectStream | PlayPrompt | CutPlayback | CloseStream
+StreamCommand = (
+    OpenStream
+    | ConnectStream
+    | PlayPrompt
+    | CutPlayback
+    | BridgeStreams
+    | ListenStream
+    | RecordStream
+    | EndRecording
+    | CloseStream
+)
 Command = Configure | StreamCommand
 
 

@@ -21,15 +21,19 @@ def upgrade() -> None:
 
 def _widened() -> None:
     op.add_column("webhooks", sa.Column("payload_version", sa.Integer(), nullable=False, server_default=sa.text("3")))
+    op.add_column("sessions", sa.Column("destination", sa.String(length=255)))
     op.create_index("ix_sessions_of", "sessions", ["sub_account_id", "accepted_at", "session_id"])
     op.create_index("ix_sessions_of_status", "sessions", ["sub_account_id", "status", "accepted_at", "session_id"])
+    op.create_index(
+        "ix_sessions_of_destination", "sessions", ["sub_account_id", "destination", "accepted_at", "session_id"]
+    )
     op.add_column("dial_intents", sa.Column("source", sa.String(length=255)))
     op.add_column("dial_intents", sa.Column("destination", sa.String(length=255)))
     op.add_column("dial_intents", sa.Column("inbound", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def _destinations() -> None:
-    table = op.create_table(
+    op.create_table(
         "session_destinations",
         sa.Column("sub_account_id", sa.String(length=64), nullable=False),
         sa.Column("destination", sa.String(length=255), nullable=False),
@@ -40,16 +44,14 @@ def _destinations() -> None:
             "sub_account_id", "destination", "accepted_at", "session_id", name="pk_session_destinations"
         ),
     )
-    known = op.get_bind().execute(sa.text("SELECT session_id, sub_account_id, accepted_at, callflow FROM sessions"))
-    for session_id, sub_account_id, accepted_at, callflow in known.all():
-        for destination in {action.get("destination") for _, action in json.loads(callflow)["actions"]} - {None}:
-            row = {
-                "sub_account_id": sub_account_id,
-                "destination": destination,
-                "accepted_at": accepted_at,
-                "session_id": session_id,
-            }
-            op.bulk_insert(table, [row])
+    # The first version dialled one leg a session.
+    connection = op.get_bind()
+    for session_id, callflow in connection.execute(sa.text("SELECT session_id, callflow FROM sessions")).all():
+        called = [action["destination"] for name, action in json.loads(callflow)["actions"] if name == "MAKE_CALL"]
+        connection.execute(
+            sa.text("UPDATE sessions SET destination = :called WHERE session_id = :session_id"),
+            {"called": called[0], "session_id": session_id},
+        )
 
 
 def _events_of_no_session() -> None:

@@ -1,0 +1,246 @@
+"""Every route in words: what it takes, what it answers. The names are those of `app.ROUTES`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from callwright.api.described.shorthand import Schema, one_of, text, whole
+from callwright.contract.session_list import STATUSES
+from callwright.contract.webhook_config import WEBHOOK_TYPES
+
+Form = Literal["callflow", "plain", "number", "configuration", "platform", "problem"]
+
+JSON = "application/json"
+
+REASONS = {
+    400: "the request has not the documented shape",
+    401: "no API key, or none that is live",
+    403: "the API key may only read",
+    404: "no such sub-account, or not the key's own",
+    408: "the body did not arrive in time",
+    413: "the body is too large",
+    415: "the body is encoded",
+    422: "the request makes no sense",
+    500: "callwright failed; the log has the request under the id of this answer",
+    503: "no capacity now; see Retry-After",
+}
+"""What a status says of a request, unless the operation says otherwise."""
+
+ALWAYS = (401, 403, 404, 500, 503)
+WITH_BODY = (*ALWAYS, 408, 413, 415)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A part of the path or query."""
+
+    schema: Schema
+    description: str
+    in_query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route."""
+
+    tag: str
+    summary: str
+    form: Form
+    "how it answers errors"
+    statuses: tuple[int, ...]
+    "of those errors"
+    status: int = 200
+    answer: str | None = None
+    "name of the body's schema; None: no body, or not JSON"
+    media_type: str = JSON
+    request: str | None = None
+    "name of the body's schema"
+    request_required: bool = True
+    query: tuple[str, ...] = ()
+    public: bool = False
+    "asks for no API key"
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    "what statuses mean here"
+    links: Mapping[str, str] = field(default_factory=dict)
+    "routes to go on with, and the field of the answer that is their id"
+    also: Mapping[int, str] = field(default_factory=dict)
+    "further statuses, whose body is of the schema named"
+
+
+_UUID = r"^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
+
+PARAMETERS: dict[str, Parameter] = {
+    "sub_account_id": Parameter(text(3, 50, r"^[A-Za-z0-9\-._&]{3,50}$"), "whose"),
+    "session_id": Parameter({"type": "string", "pattern": _UUID}, "as the request was answered"),
+    "verification_id": Parameter(text(pattern="^[0-9a-f]{32}$"), "as the request was answered"),
+    "job_id": Parameter({"type": "string", "pattern": _UUID}, "as the request was answered"),
+    "number": Parameter(text(pattern=r"^\+?[0-9]{7,15}$"), "with or without +"),
+    "kind": Parameter(one_of(*WEBHOOK_TYPES), "which webhook"),
+    "token": Parameter(text(1, 100, r"^[A-Za-z0-9_\-]+$"), "from the job's answer"),
+    "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", in_query=True),
+    "status": Parameter(one_of(*STATUSES), "of the session", in_query=True),
+    "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", in_query=True),
+    "to": Parameter(text(), "accepted before", in_query=True),
+    "destination": Parameter(text(), "of any leg; E.164", in_query=True),
+    "limit": Parameter(whole(1, 200), "sessions on a page", in_query=True),
+    "page": Parameter(text(), "`nextPage` of the page before", in_query=True),
+}
+"""By the name they have in a route's path, or in the query."""
+
+WIRE_NAMES = {
+    "sub_account_id": "subAccountId",
+    "session_id": "sessionId",
+    "verification_id": "sessionId",
+    "job_id": "jobId",
+    "kind": "webhookType",
+}
+"""How the document names parts of the path."""
+
+_GONE = {404: "no such session, or not the sub-account's own"}
+_JOB = {404: "no such job, or not the sub-account's own"}
+_NONE = {404: "nothing is configured"}
+
+OPERATIONS: dict[str, Operation] = {
+    "send_callflow": Operation(
+        tag="Calls",
+        summary="Run a callflow",
+        form="callflow",
+        statuses=(400, *WITH_BODY, 422),
+        answer="CallflowCreated",
+        request="CallflowRequest",
+        links={"show_session": "sessionId", "hang_up_session": "sessionId", "list_recordings": "sessionId"},
+    ),
+    "send_call": Operation(
+        tag="Calls",
+        summary="Run a request of the oldest generation",
+        form="callflow",
+        statuses=(400, *WITH_BODY, 422),
+        answer="CallflowCreated",
+        request="OldCallRequest",
+        links={"show_session": "sessionId", "hang_up_session": "sessionId", "list_recordings": "sessionId"},
+    ),
+    "ask_verification": Operation(
+        tag="Voice OTP",
+        summary="Call somebody and speak a one-time code",
+        form="platform",
+        statuses=(400, *WITH_BODY),
+        answer="Verification",
+        request="VerificationRequest",
+        links={"check_verification": "sessionId"},
+        reasons={403: "the API key may only read, or the code was asked for again too early"},
+    ),
+    "check_verification": Operation(
+        tag="Voice OTP",
+        summary="Check the code that was said back",
+        form="platform",
+        statuses=(400, *ALWAYS),
+        answer="Verification",
+        query=("code",),
+        reasons={404: "no such verification, or not the sub-account's own"},
+    ),
+    "list_webhooks": Operation("Webhooks", "Which webhooks there are", "plain", ALWAYS, answer="WebhookList"),
+    "put_webhook": Operation(
+        tag="Webhooks",
+        summary="Register a webhook, or replace it",
+        form="configuration",
+        statuses=(*WITH_BODY, 422),
+        answer="WebhookList",
+        request="WebhookRequest",
+    ),
+    "delete_webhook": Operation(
+        "Webhooks", "Take a webhook away", "plain", ALWAYS, answer="WebhookDeleted", reasons=_NONE
+    ),
+    "list_speech_profiles": Operation("Speech", "The voices", "plain", ALWAYS, answer="SpeechProfileList"),
+    "list_numbers": Operation("Numbers", "The virtual numbers", "plain", ALWAYS, answer="NumberList"),
+    "show_number": Operation(
+        "Numbers", "One virtual number", "number", ALWAYS, answer="NumberFound", reasons={404: "no such number"}
+    ),
+    "show_push_config": Operation(
+        "Recordings", "Where recordings go", "plain", ALWAYS, answer="PushConfig", reasons=_NONE
+    ),
+    "put_push_config": Operation(
+        tag="Recordings",
+        summary="Say where recordings go",
+        form="configuration",
+        statuses=(*WITH_BODY, 422),
+        answer="PushConfig",
+        request="PushConfigRequest",
+    ),
+    "delete_push_config": Operation(
+        "Recordings", "Forget where recordings go", "plain", ALWAYS, answer="PushConfig", reasons=_NONE
+    ),
+    "list_recordings": Operation(
+        "Recordings", "How a session's recordings stand", "plain", ALWAYS, answer="RecordingList", reasons=_GONE
+    ),
+    "start_export": Operation(
+        tag="Log exports",
+        summary="Have the log of calls written out",
+        form="platform",
+        statuses=(400, *WITH_BODY),
+        status=202,
+        answer="ExportStarted",
+        request="ExportRequest",
+        request_required=False,
+        links={"show_export": "jobId", "cancel_export": "jobId"},
+    ),
+    "show_export": Operation("Log exports", "How far a job is", "platform", ALWAYS, answer="ExportState", reasons=_JOB),
+    "cancel_export": Operation("Log exports", "End a job", "platform", ALWAYS, status=204, reasons=_JOB),
+    "download_export": Operation(
+        tag="Log exports",
+        summary="The file of a job",
+        form="platform",
+        statuses=(404, 500, 503),
+        media_type="text/csv",
+        public=True,
+        reasons={404: "no such link, or it is no longer good"},
+    ),
+    "list_sessions": Operation(
+        tag="Sessions",
+        summary="Which sessions there are, newest first",
+        form="problem",
+        statuses=(400, *ALWAYS),
+        answer="SessionPage",
+        query=("status", "from", "to", "destination", "limit", "page"),
+    ),
+    "show_session": Operation(
+        "Sessions", "How a session stands", "problem", ALWAYS, answer="SessionDetails", reasons=_GONE
+    ),
+    "hang_up_session": Operation(
+        tag="Sessions",
+        summary="End a session",
+        form="problem",
+        statuses=(*ALWAYS, 409),
+        status=202,
+        answer="SessionState",
+        reasons={**_GONE, 409: "the session has ended"},
+    ),
+    "follow_session": Operation(
+        tag="Sessions",
+        summary="Follow a session as it happens (server-sent events)",
+        form="problem",
+        statuses=ALWAYS,
+        media_type="text/event-stream",
+        reasons=_GONE,
+    ),
+    "healthz": Operation("Operation", "Whether the process runs", "plain", (500,), answer="Health", public=True),
+    "readyz": Operation(
+        tag="Operation",
+        summary="Whether calls are taken",
+        form="plain",
+        statuses=(500,),
+        answer="Health",
+        public=True,
+        reasons={503: "no calls are taken, for the reason given"},
+        also={503: "Health"},
+    ),
+    "metrics": Operation(
+        tag="Operation",
+        summary="Numbers for Prometheus",
+        form="plain",
+        statuses=(404, 500),
+        media_type="text/plain",
+        public=True,
+        reasons={404: "not for this reader"},
+    ),
+    "openapi": Operation("Operation", "This document", "plain", (500,), answer="OpenApi", public=True),
+}

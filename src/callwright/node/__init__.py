@@ -1,0 +1,201 @@
+"""One callwright node: every room, put together from settings. Started by `run`, `serve` and the tests alike."""
+
+import contextlib
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from callwright import numbers
+from callwright.api.app import create_app
+from callwright.api.exports import Exporter
+from callwright.api.platform import Platform
+from callwright.api.server import HttpServer, serve_http
+from callwright.callflow.summary import SessionSummary
+from callwright.contract.webhooks import session_summary
+from callwright.egress import Egress
+from callwright.errors import SettingsError, TelephonyError
+from callwright.node import wiring
+from callwright.node.accounts import prepare_accounts
+from callwright.recordings.shelf import Recordings
+from callwright.settings import Settings
+from callwright.simulator.carrier import Carrier, Heard
+from callwright.speech.prompts import Prompts
+from callwright.storage.place import database_url
+from callwright.storage.store import Store
+from callwright.switchboard.board import Switchboard
+from callwright.switchboard.customer import Customers
+from callwright.telemetry.clock import Clock, platform_clock
+from callwright.telemetry.log import watch_story
+from callwright.telephony.line import Telephony, TelephonySettings
+from callwright.webhooks.delivery import Deliverer
+
+log = logging.getLogger(__name__)
+
+LAST_SUMMARIES_SECONDS = 5.0
+"""How long a stop waits for the summaries of its last calls to be delivered."""
+
+Closers = contextlib.AsyncExitStack
+
+
+@dataclass(slots=True)
+class Node:
+    """A running node; `stop` ends it."""
+
+    settings: Settings
+    store: Store
+    board: Switchboard
+    telephony: Telephony
+    deliverer: Deliverer
+    carrier: Carrier | None
+    http: HttpServer
+    development_key: str | None
+    _closers: Closers
+
+    @classmethod
+    async def start(cls, settings: Settings, *, on_heard: Callable[[Heard], None] | None = None) -> Self:
+        """Start every room, take up what an earlier process left, then listen. Raises CallwrightError with words."""
+        async with Closers() as closers:
+            clock = platform_clock()
+            numbers.warm()
+            store = await Store.open(database_url(settings), clock=clock)
+            closers.push_async_callback(store.close)
+            key = await prepare_accounts(settings, store)
+            egress = Egress(allow_loopback=settings.development)
+            closers.push_async_callback(egress.aclose)
+            prompts = await _prompts(settings, egress, clock, closers)
+            carrier = await _carrier(settings, clock, on_heard, closers)
+            deliverer = Deliverer(store, egress.post, clock)
+            recordings = wiring.recordings(settings, store, egress, clock, deliverer.wake)
+            board: Switchboard
+            telephony = Telephony(
+                TelephonySettings(
+                    sip_host=settings.sip.host,
+                    sip_port=settings.sip.port,
+                    rtp_ports=settings.rtp_ports,
+                    trunks=wiring.trunks(settings, carrier),
+                    tls=wiring.tls(settings),
+                    log_level=settings.log_level,
+                    log_format=settings.log_format,
+                ),
+                clock,
+                lambda leg_id, event: board.post(leg_id, event),
+                received=lambda call: board.received(call),
+                recorded=recordings.done,
+            )
+            board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock)
+            await recordings.start()
+            closers.push_async_callback(recordings.stop)
+            try:
+                await telephony.start()
+            except TelephonyError as error:  # an address that is taken or not ours: a matter of settings
+                raise SettingsError(str(error)) from error
+            closers.push_async_callback(telephony.stop)
+            await deliverer.start()
+            closers.push_async_callback(deliverer.stop)
+            taken_up = await board.recover()
+            if taken_up:
+                log.warning("%d sessions of an earlier process were taken up", taken_up)
+            exporter = Exporter(store, clock)
+            await exporter.start()
+            closers.push_async_callback(exporter.stop)
+            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, clock)
+            http = await serve_http(create_app(platform), settings.http)
+            closers.push_async_callback(http.stop)
+            return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
+
+    async def stop(self, drain_seconds: float) -> int:
+        """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off."""
+        cut_off = await self.board.drain(drain_seconds)
+        if not await self.deliverer.settle(LAST_SUMMARIES_SECONDS):
+            log.warning("not every summary went out; the rest is sent on the next start")
+        await self._closers.aclose()
+        return cut_off
+
+
+async def _prompts(settings: Settings, egress: Egress, clock: Clock, closers: Closers) -> Prompts:
+    prompts = Prompts(
+        Path(settings.data) / "prompts",
+        egress,
+        clock,
+        synthesizers=wiring.speech_engines(settings, egress, clock),
+        workers=settings.speech_workers,
+    )
+    await prompts.start()
+    closers.push_async_callback(prompts.stop)
+    return prompts
+
+
+async def _carrier(
+    settings: Settings, clock: Clock, on_heard: Callable[[Heard], None] | None, closers: Closers
+) -> Carrier | None:
+    """The built-in carrier, unless there is a real one."""
+    if not settings.development or settings.trunks:
+        return None
+    carrier = Carrier("127.0.0.1", 0, clock, heard_folder=Path(settings.data) / "heard", heard=on_heard)
+    await carrier.start()
+    closers.push_async_callback(carrier.stop)
+    return carrier
+
+
+def _board(  # one switchboard, with all that it sits between
+    settings: Settings,
+    store: Store,
+    egress: Egress,
+    prompts: Prompts,
+    telephony: Telephony,
+    recordings: Recordings,
+    deliverer: Deliverer,
+    clock: Clock,
+) -> Switchboard:
+    def encode_summary(summary: SessionSummary) -> bytes:
+        references = store.reference_ids(summary.sub_account_id)
+        return msgspec.json.encode(session_summary(summary, reference_ids=references))
+
+    return Switchboard(
+        telephony,
+        prompts,
+        store,
+        customers=Customers(store, egress.post, wiring.policies(settings, store), clock, _new_uuid, deliverer.wake),
+        recordings=recordings,
+        rules_for=wiring.rules(settings),
+        encode_summary=encode_summary,
+        clock=clock,
+        new_id=_new_uuid,
+        on_owed=deliverer.wake,
+        watcher_for=watch_story,
+    )
+
+
+def _platform(  # what the API is given
+    settings: Settings,
+    store: Store,
+    board: Switchboard,
+    telephony: Telephony,
+    deliverer: Deliverer,
+    exporter: Exporter,
+    recordings: Recordings,
+    clock: Clock,
+) -> Platform:
+    return Platform(
+        board=board,
+        store=store,
+        policy_for=wiring.policies(settings, store),
+        clock=clock,
+        new_uuid=_new_uuid,
+        trouble=wiring.trouble(telephony, store),
+        draining=lambda: board.draining,
+        wake_deliveries=deliverer.wake,
+        wake_exports=exporter.wake,
+        wake_recordings=recordings.wake,
+        metrics=wiring.metrics(board, telephony),
+        metrics_readers=settings.metrics,
+    )
+
+
+def _new_uuid() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,171 @@
+"""callwright as a program for whole-call tests: started, read, signalled, ended; and the ports that nobody else has."""
+
+import asyncio
+import codecs
+import contextlib
+import itertools
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.customers import PATIENCE_SECONDS, Customer, News, Web
+
+PORTS_OF_A_WORKER = 2_000
+PORTS_OF_A_NODE = 40
+
+
+def unused_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A port of the loopback address that nobody has now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+_node_numbers = itertools.count()
+
+
+def own_rtp_ports() -> str:
+    """A range of RTP ports for one node, below the ports that the system hands out, apart from other workers'."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    place = next(_node_numbers) % (PORTS_OF_A_WORKER // PORTS_OF_A_NODE)
+    first = 10_000 + worker * PORTS_OF_A_WORKER + place * PORTS_OF_A_NODE
+    return f"{first}-{first + PORTS_OF_A_NODE - 1}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A program that ran to its end."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Program:
+    """A running program: what it has said so far, signals, its end."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._news = News()
+        self.out = ""
+        self.err = ""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._readers = [
+            asyncio.create_task(self._read(process.stdout, "out")),
+            asyncio.create_task(self._read(process.stderr, "err")),
+        ]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_over(self) -> bool:
+        return self._process.returncode is not None
+
+    async def _read(self, stream: asyncio.StreamReader, name: str) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end inside a character
+        while piece := await stream.read(65_536):
+            setattr(self, name, getattr(self, name) + decoder.decode(piece))
+            self._news.tell()
+        self._news.tell()
+
+    async def says(self, pattern: str) -> re.Match[str]:
+        """Wait until its standard output or error matches."""
+
+        def look() -> re.Match[str] | None:
+            found = re.search(pattern, self.out) or re.search(pattern, self.err)
+            if found is None and all(reader.done() for reader in self._readers):
+                raise AssertionError(f"it ended without {pattern!r}:\n{self.out}\n{self.err}")
+            return found
+
+        return await self._news.until(look)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def end(self) -> Ended:
+        """Wait for its end."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            status = await self._process.wait()
+            await asyncio.gather(*self._readers)
+        return Ended(status, self.out, self.err)
+
+    async def kill(self) -> None:
+        """End it whatever it does, and wait."""
+        if not self.is_over:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self.end()
+
+
+class Shell:
+    """Starts programs in a folder of their own, with a clean environment; ends those that still run."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+
+    async def start(self, *command: str, **environment: str) -> Program:
+        """Start a program."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALLWRIGHT_")}
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=self.folder,
+            env={**inherited, "COLUMNS": "200", "PYTHONUNBUFFERED": "1", **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        program = Program(process)
+        self._stack.push_async_callback(program.kill)
+        return program
+
+    async def close(self) -> None:
+        """End what still runs."""
+        await self._stack.aclose()
+
+    async def callwright(self, *arguments: str, **environment: str) -> Program:
+        """Start `callwright …`."""
+        return await self.start(sys.executable, "-m", "callwright", *arguments, **environment)
+
+    async def ended(self, *arguments: str, **environment: str) -> Ended:
+        """Run `callwright …` to its end."""
+        return await (await self.callwright(*arguments, **environment)).end()
+
+    async def platform(self, *arguments: str, command: str = "run", **environment: str) -> "Platform":
+        """Start `callwright run …` on ports of its own and wait until it is ready."""
+        ports = [] if "CALLWRIGHT_HTTP" in environment else ["--http", "127.0.0.1:0"]
+        ports += ["--sip", "127.0.0.1:0", "--rtp-ports", own_rtp_ports(), "--speech-workers", "1"]
+        program = await self.callwright(command, *ports, *arguments, **environment)
+        address = (await program.says(r"HTTP +http://(\S+)"))[1]
+        key = (await program.says(r"API key +(\S+)"))[1] if command == "run" else None
+        if command == "run":
+            await program.says("Ctrl-C stops")
+        return Platform(program, address, key)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running `callwright run` or `callwright serve`."""
+
+    program: Program
+    address: str
+    key: str | None
+
+    @contextlib.asynccontextmanager
+    async def customer(self, sub_account: str = "riders_hq", key: str | None = None) -> AsyncIterator[Customer]:
+        """Somebody with a key, whose summaries are delivered."""
+        async with Web().serving() as web:
+            customer = Customer(f"http://{self.address}", sub_account, key or self.key or "", web)
+            async with customer.http:
+                await customer.want_summaries()
+                yield customer
