@@ -7,7 +7,7 @@ from pathlib import Path
 from callwright.callflow.session import SessionRules
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
 from callwright.egress import Egress
-from callwright.errors import CallwrightError
+from callwright.errors import CallwrightError, SettingsError
 from callwright.recordings.push.host_keys import HostKeys
 from callwright.recordings.push.local import LocalPush
 from callwright.recordings.push.parcel import Push
