@@ -164,7 +164,8 @@ def test_a_trunk_uri_names_host_and_port(text: str, host: str, port: int) -> Non
     "text",
     [
         "192.0.2.1:5060", "sips:192.0.2.1", "sip:", "sip:user@192.0.2.1", "sip:192.0.2.1:0",
-        "sip:192.0.2.1;transport=sctp", "sip:192.0.2.1;lr", "sip:192.0.2.1?X=1", "sip:a b", "sip::5060", "tel:+6512345678",
+        "sip:192.0.2.1;transport=sctp", "sip:192.0.2.1;lr", "sip:192.0.2.1?X=1",
+        "sip:a b", "sip::5060", "tel:+6512345678",
     ],
 )  # fmt: skip
 def test_what_is_no_trunk_uri_is_refused(text: str) -> None:
