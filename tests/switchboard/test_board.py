@@ -1,6 +1,7 @@
 """The switchboard over a real SQLite store, with a telephone line that answers as it is told."""
 
 import asyncio
+import dataclasses
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -447,6 +448,31 @@ async def test_without_a_webhook_nobody_is_asked(store: Store) -> None:
     bench.line.presses = "7"
     summary = await bench.over(await bench.board.accept("riders_hq", MENU))
     assert (summary.status, bench.server.asked) == (CallStatus.COMPLETED, [])
+
+
+OLD_MENU = dataclasses.replace(MENU, dtmf_callback_url="http://127.0.0.1:9/dtmf", client_request_id="r-7")
+
+
+async def test_digits_of_an_old_request_go_where_it_said_and_nobody_is_asked(store: Store) -> None:
+    bench = Bench(store)
+    await store.put_webhook("riders_hq", WebhookKind.VCA, "http://127.0.0.1:9/vca", "Basic abc")
+    bench.line.presses = "7"
+    bench.server.answers = [Said(b"thanks, and this is no callflow")]
+    summary = await bench.over(await bench.board.accept("riders_hq", OLD_MENU))
+    assert (summary.status, summary.error) == (CallStatus.COMPLETED, None)
+    [told] = bench.server.asked
+    assert (told["uid"], told["clientRequestId"], told["destination"]) == (summary.session_id, "r-7", CALL.destination)
+    assert told["actionDetails"] == {"dtmf": "7"}
+    assert "Authorization" not in bench.server.headers[0]
+
+
+async def test_digits_of_an_old_request_that_nobody_takes_end_the_session_as_an_error(store: Store) -> None:
+    bench = Bench(store)
+    bench.line.presses = "7"
+    bench.server.answers = [Said(b"", 500)]
+    summary = await bench.over(await bench.board.accept("riders_hq", OLD_MENU))
+    assert summary.error is not None
+    assert (summary.status, summary.error.code) == (CallStatus.ERROR, ErrorCode.CONNECTIVITY)
 
 
 async def test_news_are_owed_when_somebody_wants_them(store: Store) -> None:

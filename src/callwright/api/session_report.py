@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from callwright.callflow.plan import ACTION_NAMES, Callflow, MakeCall
+from callwright.callflow.plan import ACTION_NAMES, MakeCall, PlayFile, Say, SayAndCapture
 from callwright.contract.session_list import ActionReport, AttemptReport, SessionReport, WebhookReport
 from callwright.storage.records import StoredDelivery, StoredSession
 from callwright.telemetry.trace import Trace, TraceEntry
@@ -22,38 +22,59 @@ def report(stored: StoredSession, trace: Trace | None = None, events: Sequence[S
         client_request_id=stored.callflow.client_request_id,
         source=source,
         destination=destination,
-        actions=actions_of(stored.callflow, trace.entries if trace is not None else ()),
+        actions=actions_of(trace.entries if trace is not None else ()),
         webhooks=tuple(_event(event) for event in events),
     )
 
 
-def actions_of(callflow: Callflow, entries: Sequence[TraceEntry]) -> tuple[ActionReport, ...]:
-    """What was begun, in order, from what the trace says was dialled and played.
+def actions_of(entries: Sequence[TraceEntry]) -> tuple[ActionReport, ...]:
+    """What was begun, in order and of every callflow, from what the trace says was dialled, played and listened to.
 
-    A playback bears the place of its action in the callflow as its id; one that does not is of a later callflow, whose
-    actions the trace alone knows, and is left out.
+    Prompts of a capture have a third part in their id; they are no action of their own.
     """
     reports: dict[str, ActionReport] = {}
+    files = {_field(entry, "prompt_id") for entry in entries if entry.kind == "command.PrepareFile"}
     for entry in entries:
-        key = str(entry.fields.get("playback_id") or entry.fields.get("leg_id"))
+        leg_id, playback_id = _field(entry, "leg_id"), _field(entry, "playback_id")
         match entry.kind:
             case "command.Dial":
-                reports[key] = ActionReport(ACTION_NAMES[MakeCall], entry.at)
-            case "command.Play" if key.isdecimal() and int(key) < len(callflow.actions):
-                reports[key] = ActionReport(ACTION_NAMES[type(callflow.actions[int(key)])], entry.at)
-            case "event.Answered" | "event.NotAnswered" | "event.PlaybackFinished" if key in reports:
-                begun = reports[key]
-                if begun.ended_at is None:
-                    reports[key] = ActionReport(begun.action, begun.started_at, entry.at, _result(entry))
+                reports[leg_id] = ActionReport(ACTION_NAMES[MakeCall], entry.at)
+            case "command.Play" if _field(entry, "prompt_id").count(".") == 1:
+                action = PlayFile if _field(entry, "prompt_id") in files else Say
+                reports[f"play {playback_id}"] = ActionReport(ACTION_NAMES[action], entry.at)
+            case "command.Listen":
+                reports[f"keys {leg_id} {len(reports)}"] = ActionReport(ACTION_NAMES[SayAndCapture], entry.at)
+            case "event.Answered" | "event.NotAnswered":
+                _end(reports, leg_id, entry)
+            case "event.PlaybackFinished":
+                _end(reports, f"play {playback_id}", entry)
+            case "command.StopListening":
+                _end(reports, next((key for key in reversed(reports) if key.startswith(f"keys {leg_id} ")), ""), entry)
             case _:
                 pass
     return tuple(reports.values())
 
 
-def _result(entry: TraceEntry) -> str:
-    if entry.kind == "event.NotAnswered":
-        return str(entry.fields.get("status"))
-    return "answered" if entry.kind == "event.Answered" else "played"
+def _end(reports: dict[str, ActionReport], key: str, entry: TraceEntry) -> None:
+    begun = reports.get(key)
+    if begun is not None and begun.ended_at is None:
+        reports[key] = ActionReport(begun.action, begun.started_at, entry.at, _result(entry))
+
+
+def _result(entry: TraceEntry) -> str | None:
+    match entry.kind:
+        case "event.NotAnswered":
+            return _field(entry, "status")
+        case "event.Answered":
+            return "answered"
+        case "event.PlaybackFinished":
+            return "played" if entry.fields.get("completed", True) else "cut short"
+        case _:
+            return None
+
+
+def _field(entry: TraceEntry, name: str) -> str:
+    return str(entry.fields.get(name, ""))
 
 
 def _first_numbers(stored: StoredSession) -> tuple[str | None, str | None]:

@@ -16,6 +16,7 @@ from callwright.callflow.commands import AskNext, Tell
 from callwright.callflow.leg import Leg
 from callwright.callflow.plan import Callflow
 from callwright.contract.call_events import CallEvent, CallEventStatus, DtmfVersion, call_action, call_status
+from callwright.contract.old_shapes import dtmf_result
 from callwright.contract.policy import RequestPolicy
 from callwright.contract.reply import parse_reply
 from callwright.errors import CallwrightError, ContractError, EgressError, EgressRefused, ErrorCode, StorageError
@@ -107,7 +108,7 @@ class Customers:
                 dtmf_version=_dtmf_version(webhook),
             )
         )
-        reply = await self._answer(webhook, body, trace)
+        reply = await self._answer(webhook.url, webhook.http_auth_header, body, trace)
         try:
             return parse_reply(
                 reply, self.policy_for(sub_account_id), self.clock(), question.call_flow_request_id
@@ -117,6 +118,11 @@ class Customers:
             if error.status_code == SOURCE_NOT_ALLOWED:
                 code = ErrorCode.SOURCE_NOT_ALLOWED
             raise AskingError(code, f"{error.status_code} {error.message}") from error
+
+    async def report_digits(self, url: str, leg: Leg, digits: str, client_request_id: str | None, trace: Trace) -> None:
+        """Post what was captured for a `/calls` request to the address it named (§1.7); AskingError otherwise."""
+        result = dtmf_result(trace.session_id, self.clock(), leg.destination, digits, client_request_id)
+        await self._answer(url, None, msgspec.json.encode(result), trace)
 
     async def tell(self, sub_account_id: str, leg: Leg, news: Tell, session_id: str) -> None:
         """Owe the customer a VCS event, if one is wanted. Never raises: news are best effort."""
@@ -158,15 +164,15 @@ class Customers:
             sip_code=sip_code,
         )
 
-    async def _answer(self, webhook: Webhook, body: bytes, trace: Trace) -> bytes:
+    async def _answer(self, url: str, auth_header: str | None, body: bytes, trace: Trace) -> bytes:
         headers = {"Content-Type": "application/json"}
-        if webhook.http_auth_header:
-            headers["Authorization"] = webhook.http_auth_header
+        if auth_header:
+            headers["Authorization"] = auth_header
         until = self.clock() + ANSWER_SECONDS
         for is_last in (False, True):
             began = self.clock()
             try:
-                answer = await self.post(webhook.url, body, headers, within_seconds=max(0.1, until - began))
+                answer = await self.post(url, body, headers, within_seconds=max(0.1, until - began))
             except EgressError as error:
                 trace.add(self.clock(), "vca.failed", reason=str(error), ms=round((self.clock() - began) * 1000))
                 if is_last or isinstance(error, EgressRefused) or self.clock() >= until:

@@ -183,12 +183,20 @@ class LiveSession:
 
     async def _ask(self, question: AskNext) -> None:
         account, leg = self.session.sub_account_id, self._leg(question.leg_id)
+        flow, old_url = self.session.flow, self.session.flow.dtmf_callback_url
         try:
-            flow = await self._rooms.customers.ask(account, leg, question, self.trace)
+            if old_url is None:
+                next_flow = await self._rooms.customers.ask(account, leg, question, self.trace)
+            else:  # such a request tells where its digits go, and asks for nothing more
+                next_flow = None
+                if question.captured is not None:
+                    await self._rooms.customers.report_digits(
+                        old_url, leg, question.captured, flow.client_request_id, self.trace
+                    )
         except AskingError as error:
             self.post(NextFlowFailed(self._rooms.clock(), error.code, str(error)))
         else:
-            self.post(NextFlow(self._rooms.clock(), flow))
+            self.post(NextFlow(self._rooms.clock(), next_flow))
 
     async def _record(self, leg_id: str, recording_id: str) -> None:
         """Begin a recording; a database that is away must not end the call, so it is noted and the call goes on."""
