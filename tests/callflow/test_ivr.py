@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow.commands import (
@@ -494,7 +494,6 @@ starts: list[Callable[[], Driven]] = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(starts), st.lists(happenings, max_size=20))
 def test_whatever_happens_a_session_ends_once_dials_no_leg_twice_and_leaves_none_up(
     start: Callable[[], Driven], events: list[Event]

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
@@ -145,7 +145,6 @@ def test_a_period_must_not_be_empty() -> None:
 
 
 @given(POSITIONS)
-@settings(deadline=None)
 def test_a_position_comes_back_from_its_token(position: PagePosition) -> None:
     position = replace(position, accepted_at=round(position.accepted_at, 6))
     if "e" not in repr(position.accepted_at):

@@ -20,7 +20,7 @@ from callwright.errors import TelephonyError
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.telephone_event import press
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
-from callwright.telephony.media.events import DigitPressed, PlaybackFinished, RecordingFinished
+from callwright.telephony.media.events import DigitPressed, MediaGone, PlaybackFinished, RecordingFinished
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 
 Bench = Any  # conftest's classes cannot be imported from here
@@ -369,7 +369,7 @@ async def test_a_killed_process_takes_its_bridges_along_and_begins_anew(bench: B
     bench.plane.bridge("a", "b")
     bench.plane.record("a", str(tmp_path / "r.wav"))
     os.kill(bench.plane.pid, signal.SIGKILL)
-    await bench.until(lambda: not bench.plane.ready)
+    await bench.until(lambda: bench.posted(MediaGone))
     bench.events.clear()
     await bench.plane.start()
     a, local_a, b, _ = await pair(bench)
