@@ -126,7 +126,7 @@ class OpenSite(Protocol):
     def __call__(self, data: Path, toml: str = "", **flags: str) -> contextlib.AbstractAsyncContextManager[Site]: ...
 
 
-@pytest.fixture(name="open_site")
+@pytest.fixture(name="open_site", scope="session")
 def _open_site() -> OpenSite:
     return open_site
 

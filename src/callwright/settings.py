@@ -212,11 +212,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "rtp_ports", "16384-32767", parse_port_range, "A-B",
-        "UDP ports for RTP and RTCP; a call takes two", "16384-32767",
+        "UDP ports for RTP and RTCP; a leg of a call takes two", "16384-32767",
     ),
     Setting(
         "data", "./callwright-data", _parse_path, "DIR",
-        "directory of the database, prompts and recordings of the built-in handset", "./callwright-data",
+        "directory of the database, prompts, waiting recordings, what the built-in handset heard", "./callwright-data",
     ),
     Setting(
         "api_key", None, _parse_api_key, "KEY",

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from callwright.callflow.session import SessionRules
+from callwright.callflow.summary import SessionSummary
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
+from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import CallwrightError, SettingsError
 from callwright.recordings.push.host_keys import HostKeys
@@ -103,6 +105,15 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
         return policy
 
     return policy_for
+
+
+def summary_body(store: Store) -> Callable[[SessionSummary], dict[str, object]]:
+    """The VSS body, which names the virtual numbers of the sub-account."""
+
+    def body(summary: SessionSummary) -> dict[str, object]:
+        return session_summary(summary, reference_ids=store.reference_ids(summary.sub_account_id))
+
+    return body
 
 
 def recordings(
