@@ -75,7 +75,7 @@ def _greet(node: Node) -> None:
     host, port = node.telephony.address
     lines = [
         ("HTTP", f"http://{node.http.address}"),
-        ("SIP", f"{host}:{port} (UDP)"),
+        ("SIP", f"{host}:{port} (UDP and TCP)"),
         ("trunk", trunk_words(None if node.carrier is None else node.carrier.address, settings.trunks)),
         ("data", settings.data),
     ]
