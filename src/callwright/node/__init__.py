@@ -151,7 +151,7 @@ def _board(  # one switchboard, with all that it sits between
     deliverer: Deliverer,
     clock: Clock,
 ) -> Switchboard:
-    summary_body = wiring.summary_body(store)
+    summary_body = wiring.summary_body(settings, store)
 
     def encode_summary(summary: SessionSummary) -> bytes:
         return msgspec.json.encode(summary_body(summary))
@@ -185,7 +185,7 @@ def _platform(  # what the API is given
         board=board,
         store=store,
         policy_for=wiring.policies(settings, store),
-        summary_body=wiring.summary_body(store),
+        summary_body=wiring.summary_body(settings, store),
         clock=clock,
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),

@@ -91,6 +91,7 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
             capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
             strict_digit_timeout=account.strict_digit_timeout,
             coerce_numbers=account.coerce_numbers,
+            accept_old_shapes=account.accept_old_shapes,
             has_call_action_webhook=has_webhook,
         )
 
@@ -107,11 +108,16 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
     return policy_for
 
 
-def summary_body(store: Store) -> Callable[[SessionSummary], dict[str, object]]:
-    """The VSS body, which names the virtual numbers of the sub-account."""
+def summary_body(settings: Settings, store: Store) -> Callable[[SessionSummary], dict[str, object]]:
+    """The VSS body as a sub-account has it: which virtual numbers are its own, how it reads legs."""
 
     def body(summary: SessionSummary) -> dict[str, object]:
-        return session_summary(summary, reference_ids=store.reference_ids(summary.sub_account_id))
+        name = summary.sub_account_id
+        return session_summary(
+            summary,
+            capital_leg_keys=settings.sub_account(name).capital_leg_keys,
+            reference_ids=store.reference_ids(name),
+        )
 
     return body
 
