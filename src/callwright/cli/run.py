@@ -7,16 +7,19 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
 from callwright.cli.options import add_settings, read_settings
-from callwright.node import Node
 from callwright.settings import DEVELOPMENT_SUB_ACCOUNT, HostPort, Settings, Trunk
-from callwright.simulator.carrier import Heard
 from callwright.telemetry import log
+
+if TYPE_CHECKING:
+    from callwright.node import Node
+    from callwright.simulator.carrier import Heard
 
 HELP = "start callwright for development, with a built-in carrier whose handset rings"
 SPOKEN = "Hello, this is a test Voice Message."
@@ -39,6 +42,8 @@ def start(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
+    from callwright.node import Node  # here, because it takes a second to load, and wrong settings are told at once
+
     node = await Node.start(settings, on_heard=_tell_heard)  # until it stands, a signal simply ends it
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,11 +70,11 @@ def _say(words: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
 
 
-def _tell_heard(heard: Heard) -> None:
+def _tell_heard(heard: "Heard") -> None:
     _say(f"         the handset heard {heard.seconds:.1f} s: {heard.path}")
 
 
-def _greet(node: Node) -> None:
+def _greet(node: "Node") -> None:
     settings = node.settings
     console = Console(highlight=False, soft_wrap=True)
     host, port = node.telephony.address
