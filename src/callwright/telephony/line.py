@@ -259,9 +259,9 @@ class Telephony:
         """
         self._incoming.take(leg_id, trace)
 
-    def refuse(self, leg_id: str) -> None:
-        """Turn a call that came in away; its caller learns nothing but that it may not call."""
-        self._incoming.refuse(leg_id)
+    def refuse(self, leg_id: str, *, busy: bool = False) -> None:
+        """Turn a call that came in away: 403, which says only that it may not call; 503 to try elsewhere if `busy`."""
+        self._incoming.refuse(leg_id, busy=busy)
 
     def pick_up(self, leg_id: str) -> None:
         """Answer a call that was taken; Answered follows when the caller has acknowledged it, else NotAnswered."""
