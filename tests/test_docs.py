@@ -77,8 +77,12 @@ def test_the_example_of_a_settings_file_is_taken(name: str) -> None:
 
 def test_every_key_of_the_tables_is_on_the_settings_page() -> None:
     text = page("docs/settings.md")
-    keys = {field.name for kind in (Trunk, SubAccount) for field in fields(kind)} - {"name", "address"}
-    assert [key for key in sorted(keys | {"uri"}) if f"`{key}`" not in text] == []
+    keys = {field.name for kind in (Trunk, SubAccount) for field in fields(kind)} - {
+        "name",
+        "address",
+        "register_seconds",
+    }
+    assert [key for key in sorted(keys | {"uri", "register", "expires"}) if f"`{key}`" not in text] == []
 
 
 def test_every_route_is_on_the_api_page() -> None:

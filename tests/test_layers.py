@@ -16,7 +16,16 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("telemetry",),
     2: ("contract",),
     1: ("callflow", "sip", "rtp", "audio"),
-    0: ("errors", "numbers", "retries", "settings", "settings_speech", "settings_table"),
+    0: (
+        "errors",
+        "numbers",
+        "retries",
+        "settings",
+        "settings_address",
+        "settings_speech",
+        "settings_table",
+        "settings_trunk",
+    ),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TOP = 7

@@ -16,6 +16,9 @@ SECRET = "cw_canary-0123456789abcdef"
 OTHER: dict[str, str] = {
     "http": "[::1]:9000",
     "sip": "0.0.0.0:5070",
+    "sip_tls": "0.0.0.0:5071",
+    "sip_tls_certificate": "/etc/ssl/sip.pem",
+    "sip_tls_key": "/etc/ssl/sip.key",
     "rtp_ports": "20000-20010",
     "data": "/srv/callwright",
     "api_key": SECRET,
@@ -161,7 +164,8 @@ def test_a_trunk_uri_names_host_and_port(text: str, host: str, port: int) -> Non
     "text",
     [
         "192.0.2.1:5060", "sips:192.0.2.1", "sip:", "sip:user@192.0.2.1", "sip:192.0.2.1:0",
-        "sip:192.0.2.1;transport=tcp", "sip:192.0.2.1?X=1", "sip:a b", "sip::5060", "tel:+6512345678",
+        "sip:192.0.2.1;transport=sctp", "sip:192.0.2.1;lr", "sip:192.0.2.1?X=1",
+        "sip:a b", "sip::5060", "tel:+6512345678",
     ],
 )  # fmt: skip
 def test_what_is_no_trunk_uri_is_refused(text: str) -> None:
@@ -238,7 +242,7 @@ def test_trunks_come_in_the_order_of_the_file() -> None:
     assert (first.name, first.username, first.codecs) == ("first", "riders", ("PCMA", "PCMU"))
     assert first.password is not None
     assert first.password.reveal() == "canary-password"
-    assert (second.name, second.uri, second.password) == ("second", "sip:192.0.2.2:5060", None)
+    assert (second.name, second.uri, second.password) == ("second", "sip:192.0.2.2", None)
     assert second.codecs == ("PCMU", "PCMA")
 
 
@@ -268,6 +272,8 @@ def test_the_trunk_flag_stands_alone_over_the_tables_of_the_file() -> None:
         ("[subaccounts.abc]\ndestinations = [65]", "not a list"),
         ("[subaccounts.abc]\ncapture_defaults = 'oass'", "Did you mean 'oas'"),
         ("[subaccounts.abc]\nstrict_digit_timeout = 'yes'", "true or false"),
+        ("[subaccounts.abc]\ncapital_leg_keys = 1", "true or false"),
+        ("[subaccounts.abc]\naccept_old_shape = true", "Did you mean 'accept_old_shapes'"),
     ],
 )
 def test_wrong_tables_are_refused(text: str, complaint: str) -> None:
@@ -278,7 +284,8 @@ def test_wrong_tables_are_refused(text: str, complaint: str) -> None:
 def test_sub_accounts_say_what_they_may_do() -> None:
     loaded = load(
         '[subaccounts.riders_hq]\ncaller_ids = ["6588000000"]\ndestinations = ["+65", "62"]\n'
-        'capture_defaults = "oas"\nstrict_digit_timeout = true\ncoerce_numbers = true',
+        'capture_defaults = "oas"\nstrict_digit_timeout = true\ncoerce_numbers = true\n'
+        "accept_old_shapes = true\ncapital_leg_keys = true",
         {},
         {},
     )
@@ -288,6 +295,8 @@ def test_sub_accounts_say_what_they_may_do() -> None:
     assert account.capture_defaults == "oas"
     assert account.strict_digit_timeout
     assert account.coerce_numbers
+    assert account.accept_old_shapes
+    assert account.capital_leg_keys
 
 
 @pytest.mark.parametrize("text", [None, "[subaccounts.riders_hq]"])

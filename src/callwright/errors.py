@@ -18,6 +18,7 @@
     ├── StorageError             the database did not do it
     │   └── StorageUnavailable   ... because it is away, locked or full; try again later
     └── TelephonyError           no trunk, no port, media process gone
+        └── TrunksFull           ... because the trunks take no more calls now
 
 What a phone does (busy, no answer, hung up) is an event and an outcome, never an exception.
 """
@@ -126,3 +127,7 @@ class StorageUnavailable(StorageError):
 
 class TelephonyError(CallwrightError):
     """A leg cannot be set up or carried: no trunk, no free RTP port, media process gone."""
+
+
+class TrunksFull(TelephonyError):
+    """No trunk has room for a call now: its limits are reached, or it asked for quiet (Retry-After)."""

@@ -14,8 +14,11 @@ from phonenumbers import (
     COUNTRY_CODE_TO_REGION_CODE,
     PhoneMetadata,
     PhoneNumber,
+    PhoneNumberFormat,
     PhoneNumberType,
     ValidationResult,
+    format_number,
+    format_out_of_country_calling_number,
     is_emergency_number,
     is_possible_number_with_reason,
     is_valid_short_number_for_region,
@@ -47,6 +50,22 @@ def parse_msisdn(text: str) -> str | None:
     if not found or is_possible_number_with_reason(_number(found[1])) in _NOT_POSSIBLE:
         return None
     return "+" + found[1]
+
+
+def national_form(msisdn: str, country: str) -> str:
+    """The number as it is dialled in `country` (two letters), digits only: `02071234567`, `0044…` from abroad.
+
+    Text that is no number comes back without its `+`.
+    """
+    found = _MSISDN.fullmatch(msisdn)
+    if not found:
+        return msisdn.removeprefix("+")
+    dialled = format_out_of_country_calling_number(_number(found[1]), country)
+    if country_code(msisdn) == country:
+        dialled = format_number(_number(found[1]), PhoneNumberFormat.NATIONAL)
+    digits = "".join(character for character in dialled if character.isdigit())
+    # A country with several international prefixes has none that everybody dials.
+    return f"00{digits}" if dialled.startswith("+") else digits
 
 
 def country_code(msisdn: str) -> str | None:

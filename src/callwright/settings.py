@@ -9,7 +9,6 @@ and unknown `CALLWRIGHT_` variables are errors: a misspelt limit must not silent
 This module reads no file and no environment; both are handed in.
 """
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,11 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from callwright.errors import SettingsError
+from callwright.settings_address import HostPort as HostPort
+from callwright.settings_address import parse_listen_address as parse_listen_address
+from callwright.settings_address import parse_port
 from callwright.settings_speech import SpeechSettings as SpeechSettings
 from callwright.settings_speech import read_speech
 from callwright.settings_table import ANY as ANY
 from callwright.settings_table import Secret as Secret
 from callwright.settings_table import Table, did_you_mean, refuse_unknown
+from callwright.settings_trunk import Trunk as Trunk
+from callwright.settings_trunk import TrunkUri as TrunkUri
+from callwright.settings_trunk import parse_trunk_uri as parse_trunk_uri
+from callwright.settings_trunk import read_trunk
 
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"
@@ -31,54 +37,12 @@ DEVELOPMENT_KEY_FILE = "development.key"
 "Beside the database, readable by its owner only: so that `callwright call` and a restart find the same key"
 ANY_DESTINATION = "+"
 "In `SubAccount.destinations`: the prefix that every number has (see `numbers.destination_allowed`)"
-CODECS = ("PCMU", "PCMA")
-SIP_PORT = 5060
 
 _SUB_ACCOUNT_ID = re.compile(r"[A-Za-z0-9\-._&]{3,50}")  # contract §1.1
-_TRUNK_NAME = re.compile(r"[A-Za-z0-9\-._]{1,50}")
-_HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _API_KEY = re.compile(r"[!-~]{8,256}")
 
 
 # --- values --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """Where to listen or to send; `str()` gives it as it is written, IPv6 in brackets."""
-
-    host: str
-    "address or name, without brackets"
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() == "localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class Trunk:
-    """A carrier that takes our calls: `[trunks.NAME]`, or the setting `trunk`."""
-
-    name: str
-    address: HostPort
-    "from its `uri`; UDP"
-    username: str | None = None
-    password: Secret | None = None
-    codecs: tuple[str, ...] = CODECS
-    "RTP encoding names in the order offered"
-
-    @property
-    def uri(self) -> str:
-        """The SIP URI, such as sip:192.0.2.1:5060."""
-        return f"sip:{self.address}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +60,10 @@ class SubAccount:
     "refuse digitTimeout without overallTimeout with -1005 (contract §13 row 4)"
     coerce_numbers: bool = False
     "accept phone numbers written as JSON integers (contract §13 row 36)"
+    accept_old_shapes: bool = False
+    "accept on /callflows the single action of early v1.2 (contract §1.7)"
+    capital_leg_keys: bool = False
+    "call the legs of a summary CallA, CallB (contract §13 row 5)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +72,13 @@ class Settings:
 
     http: HostPort
     sip: HostPort
+    sip_tls: HostPort | None
+    sip_tls_certificate: str | None
+    sip_tls_key: str | None
     rtp_ports: range
     data: str
     api_key: Secret | None
-    trunk: HostPort | None
+    trunk: TrunkUri | None
     config: str
     drain_seconds: float
     ring_timeout_seconds: float
@@ -137,68 +108,12 @@ class Settings:
 # --- reading one value: text in, value out, ValueError with words for people -----------------------------------------
 
 
-def _parse_host(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    labels = text.removesuffix(".").split(".")
-    numeric = labels[-1].isdigit()  # 1.2.3 and 999.1.1.1 are mistyped addresses, not names
-    if numeric or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f"'{text}' is neither an IP address nor a host name")
-    return text
-
-
-def _parse_port(text: str, lowest: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and lowest <= int(text) <= 65535):
-        raise ValueError(f"port '{text}' is not a number from {lowest} to 65535")
-    return int(text)
-
-
-def _split_host_port(text: str) -> tuple[str, str | None]:
-    """`HOST`, `HOST:PORT`, `[IPv6]` or `[IPv6]:PORT` → host and port as written."""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
-            raise ValueError(f"'{text}' is not an IPv6 address in brackets")
-        return host, rest[1:] if rest else None
-    if text.count(":") > 1:
-        raise ValueError("an IPv6 address is written in brackets")
-    host, colon, port = text.partition(":")
-    return host, port if colon else None
-
-
-def parse_listen_address(text: str) -> HostPort:
-    """`HOST:PORT` to listen on; port 0 lets the system choose one."""
-    host, port = _split_host_port(text)
-    if port is None:
-        raise ValueError("the port is missing")
-    if not host:
-        raise ValueError("the host is missing")
-    return HostPort(_parse_host(host), _parse_port(port, lowest=0))
-
-
-def parse_trunk_uri(text: str) -> HostPort:
-    """`sip:HOST[:PORT]` over UDP, port 5060 unless given (RFC 3261 §19.1.2)."""
-    scheme, colon, rest = text.partition(":")
-    if not colon or scheme.lower() != "sip":
-        raise ValueError(f"'{text}' does not begin with 'sip:'")
-    if "@" in rest:
-        raise ValueError("a trunk has no user part; username and password have keys of their own in [trunks.NAME]")
-    if ";" in rest or "?" in rest:
-        raise ValueError("parameters and headers are not supported; trunks are reached over UDP")
-    host, port = _split_host_port(rest)
-    if not host:
-        raise ValueError("the host is missing")
-    return HostPort(_parse_host(host), SIP_PORT if port is None else _parse_port(port, lowest=1))
-
-
 def parse_port_range(text: str) -> range:
     """`A-B`, both included. RTP takes the even port of a pair, RTCP the odd one above (RFC 3550 §11)."""
     first_text, dash, last_text = text.partition("-")
     if not dash:
         raise ValueError("it is not two ports with a dash between them")
-    first, last = (_parse_port(part.strip(), lowest=1024) for part in (first_text, last_text))
+    first, last = (parse_port(part.strip(), lowest=1024) for part in (first_text, last_text))
     if first + first % 2 + 1 > last:
         raise ValueError("it holds no pair of an even port and the odd one above it, and a call needs one")
     return range(first, last + 1)
@@ -285,7 +200,19 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "sip", "127.0.0.1:5060", parse_listen_address, "HOST:PORT",
-        "where SIP listens (UDP)", "127.0.0.1:5060 or [::1]:5060",
+        "where SIP listens (UDP and TCP)", "127.0.0.1:5060 or [::1]:5060",
+    ),
+    Setting(
+        "sip_tls", None, parse_listen_address, "HOST:PORT",
+        "where SIP listens for TLS; needs sip_tls_certificate", "127.0.0.1:5061",
+    ),
+    Setting(
+        "sip_tls_certificate", None, _parse_path, "FILE",
+        "PEM file with our certificate chain for SIP over TLS", "/etc/callwright/sip.pem",
+    ),
+    Setting(
+        "sip_tls_key", None, _parse_path, "FILE",
+        "PEM file with its key, when that stands in a file of its own", "/etc/callwright/sip.key",
     ),
     Setting(
         "rtp_ports", "16384-32767", parse_port_range, "A-B",
@@ -385,7 +312,9 @@ def load(
     if "trunk" in document and trunk_tables:
         raise SettingsError(f"{file_name} has both 'trunk' and [trunks.NAME] tables: keep one of them")
     values = {setting.key: _value(setting, document, environ, flags, file_name) for setting in SETTINGS}
-    trunks = tuple(_trunk(name, Table(table, f"[trunks.{name}]", file_name)) for name, table in trunk_tables.items())
+    trunks = tuple(
+        read_trunk(name, Table(table, f"[trunks.{name}]", file_name)) for name, table in trunk_tables.items()
+    )
     if values["trunk"] is not None:
         trunks = (Trunk("default", values["trunk"]),)
     return Settings(
@@ -449,32 +378,11 @@ def _value(
         raise SettingsError(f"{origin}: {error}. Write for example {setting.example}{also}") from error
 
 
-def _trunk(name: str, table: Table) -> Trunk:
-    if not _TRUNK_NAME.fullmatch(name):
-        raise SettingsError(f"{table.place}: a trunk's name is 1 to 50 letters, digits, '-', '.' or '_'")
-    table.allow("uri", "username", "password", "codecs")
-    uri, username, password = table.text("uri"), table.text("username"), table.text("password")
-    if uri is None:
-        raise table.error("uri", 'it is missing. Write for example uri = "sip:192.0.2.1:5060"')
-    try:
-        address = parse_trunk_uri(uri.strip())
-    except ValueError as error:
-        raise table.error("uri", f"{error}. Write for example sip:192.0.2.1:5060") from error
-    if password is not None and username is None:
-        raise table.error("username", "it is missing, and there is a password. Add the user name the carrier gave you")
-    codecs = tuple(codec.upper() for codec in table.texts("codecs") or CODECS)
-    for codec in codecs:
-        if codec not in CODECS:
-            raise table.error("codecs", f"'{codec}' is none of {', '.join(CODECS)}{did_you_mean(codec, CODECS)}")
-    if len(set(codecs)) < len(codecs):
-        raise table.error("codecs", "a codec stands there twice")
-    return Trunk(name, address, username, None if password is None else Secret(password), codecs)
-
-
 def _sub_account(name: str, table: Table, development: bool) -> SubAccount:
     if not _SUB_ACCOUNT_ID.fullmatch(name):
         raise SettingsError(f"{table.place}: a sub-account's name is 3 to 50 letters, digits, '-', '.', '_' or '&'")
-    table.allow("caller_ids", "destinations", "capture_defaults", "strict_digit_timeout", "coerce_numbers")
+    choices = ("strict_digit_timeout", "coerce_numbers", "accept_old_shapes", "capital_leg_keys")
+    table.allow("caller_ids", "destinations", "capture_defaults", *choices)
     try:
         capture_defaults = _one_of("guide", "oas")(table.text("capture_defaults") or "guide")
     except ValueError as error:
@@ -489,6 +397,5 @@ def _sub_account(name: str, table: Table, development: bool) -> SubAccount:
         caller_ids=unlisted if caller_ids is None else caller_ids,
         destinations=(ANY_DESTINATION,) if prefixes == (ANY,) else prefixes,
         capture_defaults=capture_defaults,
-        strict_digit_timeout=table.truth("strict_digit_timeout"),
-        coerce_numbers=table.truth("coerce_numbers"),
+        **{key: table.truth(key) for key in choices},
     )

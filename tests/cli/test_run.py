@@ -31,4 +31,4 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
 def test_trunks_are_named_with_their_addresses() -> None:
     toml = '[trunks.main]\nuri = "sip:192.0.2.1"\n[trunks.spare]\nuri = "sip:sip.example.com:5080"\n'
     trunks = load(toml, {}, {}).trunks
-    assert trunk_words(None, trunks) == "main (sip:192.0.2.1:5060), spare (sip:sip.example.com:5080)"
+    assert trunk_words(None, trunks) == "main (sip:192.0.2.1), spare (sip:sip.example.com:5080)"

@@ -188,12 +188,12 @@ def test_any_period_can_be_written_out_again() -> None:
 def test_a_live_session_is_in_progress() -> None:
     listed: Any = session_page("/sessions", SessionQuery(), [LIVE], more=False)["sessions"]
     assert (listed[0]["status"], listed[0]["finishedAt"], listed[0]["callCount"]) == ("IN_PROGRESS", None, None)
-    details = session_details(LIVE)
+    details = session_details(LIVE, None)
     assert (details["status"], details["legs"], details["summary"]) == ("IN_PROGRESS", [], None)
 
 
 def test_a_session_is_told_in_full() -> None:
-    assert session_details(FINISHED) == {
+    assert session_details(FINISHED, session_summary(SUMMARY)) == {
         "sessionId": SESSION,
         "subAccountId": "riders_hq",
         "state": "FINISHED",

@@ -47,7 +47,7 @@ async def session_of(site: "Site", customer: "Customer") -> str:
         pytest.param(body(b'{"callflow":[]}'), id="an empty flow"),
         pytest.param(body(b'{"callflow":null}'), id="null"),
         pytest.param(body(b'{"status":"ignored"}'), id="something else"),
-        pytest.param(slow(1.0, NOTHING), id="slow but in time"),
+        pytest.param(slow(2.5, NOTHING), id="slow but in time"),
     ],
 )
 async def test_an_answer_that_asks_for_nothing_ends_the_call_well(

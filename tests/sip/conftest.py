@@ -30,6 +30,7 @@ class Bench:
 
     us, peer, offer, answer, call = US, PEER, OFFER, ANSWER, CALL
     our_tag = ""
+    rseq = ""
 
     def __init__(self, profile: AgentProfile) -> None:
         numbers = count(1)

@@ -54,7 +54,8 @@ def test_options_say_what_we_do(bench: "Bench") -> None:
     bench.receive(bench.build("OPTIONS"))
     answer = bench.response()
     assert answer.status == 200
-    assert answer.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+    assert answer.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+    assert answer.headers.get("Supported") == "100rel, timer"
     assert "application/sdp" in (answer.headers.get("Accept") or "")
     assert answer.headers.get("Server") == "callwright"
     assert bench.agent.transactions == 0
@@ -86,8 +87,8 @@ def test_a_stray_ack_is_dropped(bench: "Bench") -> None:
 
 
 def test_a_required_extension_gets_420_and_its_name(bench: "Bench") -> None:
-    bench.receive(bench.build("INVITE", sdp=bench.offer, headers=[("Require", "100rel, timer")]))
-    assert (bench.lines, bench.response().headers.get("Unsupported")) == (["420 INVITE"], "100rel, timer")
+    bench.receive(bench.build("INVITE", sdp=bench.offer, headers=[("Require", "100rel, replaces, path")]))
+    assert (bench.lines, bench.response().headers.get("Unsupported")) == (["420 INVITE"], "replaces, path")
 
 
 def test_a_body_of_another_kind_gets_415_and_what_we_read(bench: "Bench") -> None:

@@ -33,7 +33,8 @@ def test_an_invite_says_who_we_are_and_what_we_do(bench: "Bench") -> None:
     assert invite.headers.get("User-Agent") == "callwright"
     assert invite.headers.get("P-Asserted-Identity") == "<sip:caller@example.com>"
     assert invite.headers.get("Max-Forwards") == "70"
-    assert invite.headers.get("Supported") is None
+    assert invite.headers.get("Supported") == "100rel, timer"
+    assert invite.headers.get("Session-Expires") == "1800"
     assert (invite.headers.get("Allow") or "").split(", ")[0] == "INVITE"
     assert invite.body == bench.offer
     assert bench.destinations == [bench.peer]

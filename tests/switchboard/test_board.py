@@ -84,8 +84,8 @@ class ScriptedLine:
     def take(self, leg_id: str, trace: Trace) -> None:
         self.asked.append("take")
 
-    def refuse(self, leg_id: str) -> None:
-        self.asked.append("refuse")
+    def refuse(self, leg_id: str, *, busy: bool = False) -> None:
+        self.asked.append("refuse as busy" if busy else "refuse")
 
     def pick_up(self, leg_id: str) -> None:
         self.asked.append("pick up")
@@ -545,7 +545,23 @@ async def test_a_draining_switchboard_refuses_calls(store: Store) -> None:
     await store.add_number("riders_hq", "+6568332048")
     await bench.board.drain(0.0)
     bench.board.received(RECEIVED)
-    assert bench.line.asked == ["refuse"]
+    assert bench.line.asked == ["refuse as busy"]
+
+
+async def test_a_call_beyond_the_most_sessions_may_try_elsewhere(store: Store) -> None:
+    bench = Bench(store, most_live_sessions=0)
+    await store.add_number("riders_hq", "+6568332048")
+    bench.board.received(RECEIVED)
+    assert bench.line.asked == ["refuse as busy"]
+    assert not await store.recent_sessions(10)
+
+
+async def test_a_call_while_the_database_is_away_may_try_elsewhere(store: Store) -> None:
+    bench = Bench(store)
+    await store.close()
+    bench.board.received(RECEIVED)
+    await bench.board.drain(5.0)
+    assert bench.line.asked == ["refuse as busy"]
 
 
 async def test_an_incoming_call_cut_off_by_a_crash_ends_with_the_leg_it_had(store: Store) -> None:

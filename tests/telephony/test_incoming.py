@@ -135,6 +135,17 @@ async def test_a_refused_caller_gets_the_403_that_everybody_gets(exchange: Excha
     line.telephony.pick_up(received.leg_id)
 
 
+async def test_a_caller_turned_away_as_busy_is_told_to_try_elsewhere(exchange: Exchange) -> None:
+    with RawCaller(exchange.line) as caller:
+        caller.send("INVITE", sdp=caller.description())
+        received = await exchange.line.calls.get()
+        exchange.line.telephony.refuse(received.leg_id, busy=True)
+        answer = await caller.final()
+    assert answer.startswith("SIP/2.0 503 ")
+    assert "\r\nRetry-After: 5\r\n" in answer
+    assert exchange.line.events[received.leg_id] == []
+
+
 async def test_a_call_to_no_number_is_refused_and_nobody_is_asked(exchange: Exchange) -> None:
     placed = exchange.carrier.call(exchange.line.telephony.address, CALLER, "reception")
     assert (await placed.over()).status == 403

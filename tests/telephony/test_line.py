@@ -32,7 +32,8 @@ from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import platform_clock
 from callwright.telemetry.trace import Trace
 from callwright.telephony.line import Route, TelephonySettings, reachable_host
-from callwright.telephony.trunk import Known, Trunk
+from callwright.telephony.resolver import Known, key_of
+from callwright.telephony.trunk import Trunk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOST = own_host()
@@ -346,7 +347,7 @@ async def test_a_dead_address_of_a_trunk_is_passed_over(exchange: Exchange) -> N
     async with line_over(trunk) as line:
         dead = (HOST, unused_port(HOST))
         addresses = (dead, exchange.carrier.address)
-        line.telephony._resolver._known[trunk.host, trunk.port] = Known(addresses, platform_clock()() + 60)
+        line.telephony._trunking._resolver._known[key_of(trunk)] = Known(addresses, platform_clock()() + 60)
         leg = line.dial(exchange.number(USUAL))
         await line.until(leg, Answered)
         peers = [str(entry.fields["peer"]) for entry in line.entries(leg, "sip.sent")]

@@ -5,7 +5,8 @@ import pytest
 
 from callwright import settings
 from callwright.errors import TelephonyError
-from callwright.telephony.trunk import CallerIdFormat, Known, Resolver, Trunk, choose_trunk, configured
+from callwright.telephony.resolver import Known, Resolver, key_of
+from callwright.telephony.trunk import CallerIdFormat, Trunk, choose_trunk, configured
 
 
 class TurnedByHand:
@@ -38,9 +39,9 @@ def test_a_trunk_does_not_show_its_password() -> None:
 
 
 def test_a_trunk_is_what_the_settings_say() -> None:
-    described = settings.Trunk("t", settings.HostPort("192.0.2.1", 5080), "us", settings.Secret("s3cret"), ("PCMA",))
+    described = settings.Trunk("t", settings.TrunkUri("192.0.2.1", 5080), "us", settings.Secret("s3cret"), ("PCMA",))
     assert configured(described) == Trunk("t", "192.0.2.1", 5080, "us", "s3cret", ("PCMA",))
-    open_one = settings.Trunk("t", settings.HostPort("trunk.example.com", 5060))
+    open_one = settings.Trunk("t", settings.TrunkUri("trunk.example.com", 5060))
     assert configured(open_one) == Trunk("t", "trunk.example.com")
 
 
@@ -79,7 +80,7 @@ async def test_a_name_that_does_not_exist_is_named_in_the_error() -> None:
 async def test_an_answer_is_asked_for_again_when_it_is_old() -> None:
     clock, trunk = TurnedByHand(), Trunk("t", "localhost", 5080)
     resolver = Resolver(socket.AF_INET, clock)
-    resolver._known["localhost", 5080] = Known((("192.0.2.99", 5080),), clock.now + 10)
+    resolver._known[key_of(trunk)] = Known((("192.0.2.99", 5080),), clock.now + 10)
     assert await resolver.resolve(trunk) == (("192.0.2.99", 5080),)
     clock.now += 11
     assert ("127.0.0.1", 5080) in await resolver.resolve(trunk)
@@ -89,9 +90,9 @@ async def test_an_answer_is_asked_for_again_when_it_is_old() -> None:
 async def test_an_old_answer_is_better_than_none() -> None:
     clock, trunk = TurnedByHand(), Trunk("t", "x" * 64 + ".invalid", 5080)
     resolver = Resolver(socket.AF_INET, clock)
-    resolver._known[trunk.host, 5080] = Known((("192.0.2.99", 5080),), clock.now - 1)
+    resolver._known[key_of(trunk)] = Known((("192.0.2.99", 5080),), clock.now - 1)
     assert await resolver.resolve(trunk) == (("192.0.2.99", 5080),)
-    assert resolver._known[trunk.host, 5080].good_until > clock.now  # the name server is left alone for a while
+    assert resolver._known[key_of(trunk)].good_until > clock.now  # the name server is left alone for a while
 
 
 async def test_calls_at_the_same_time_share_one_look_up() -> None:

@@ -21,7 +21,13 @@ from callwright.retries import GIVE_UP_SECONDS, WAITS
 from callwright.storage.records import DeliveryState, StoredDelivery, WebhookKind
 from callwright.storage.store import Store
 from callwright.telemetry.trace import Trace
-from callwright.webhooks.delivery import MOST_PER_ENDPOINT, STORE_PAUSE_SECONDS, Deliverer
+from callwright.webhooks.delivery import (
+    IDLE_LOOK_SECONDS,
+    MOST_PER_ENDPOINT,
+    STORE_PAUSE_SECONDS,
+    SWEEP_SECONDS,
+    Deliverer,
+)
 
 START = 1_800_000_000.0
 SECRET = "Basic canary-5f1c9e=="
@@ -185,7 +191,16 @@ async def open_store(folder: Path, clock: VirtualClock, busy_timeout_seconds: fl
 
 
 def deliverer_of(store: Store, egress: Egress, clock: VirtualClock, timeout_seconds: float = 15.0) -> Deliverer:
-    return Deliverer(store, egress.post, clock, sleep=clock.sleep, jitter=lambda: 0.0, timeout_seconds=timeout_seconds)
+    """A deliverer that looks only when it was woken or something is due: a week of idle looks would take a minute."""
+    return Deliverer(
+        store,
+        egress.post,
+        clock,
+        sleep=clock.sleep,
+        jitter=lambda: 0.0,
+        timeout_seconds=timeout_seconds,
+        idle_look_seconds=SWEEP_SECONDS,
+    )
 
 
 @pytest.fixture
@@ -526,7 +541,7 @@ async def test_a_defect_in_the_door_does_not_become_a_storm(world: World, caplog
         calls += 1
         raise ZeroDivisionError
 
-    deliverer = Deliverer(world.store, defective, world.clock, sleep=world.clock.sleep)
+    deliverer = Deliverer(world.store, defective, world.clock, sleep=world.clock.sleep, idle_look_seconds=SWEEP_SECONDS)
     await world.deliverer.stop()
     await world.webhook("https://hooks.example.com/")
     await world.event("s1")
@@ -546,6 +561,23 @@ class Nothing:
 
     status: int
     headers: Mapping[str, str]
+
+
+async def test_an_event_that_another_process_owes_is_seen_within_seconds(world: World) -> None:
+    receiver = await world.receiver()
+    await world.store.ensure_sub_account("riders_hq")
+    await world.store.put_webhook("riders_hq", WebhookKind.VNU, receiver.url, None)
+    await world.deliverer.stop()
+    world.deliverer = Deliverer(world.store, world.egress.post, world.clock, sleep=world.clock.sleep)
+    await world.deliverer.start()
+    await until(lambda: world.clock.next_end() == START + IDLE_LOOK_SECONDS)
+    other = await Store.open(f"sqlite:///{world.folder}/callwright.db", clock=world.clock, exclusive=False)
+    await other.add_number("riders_hq", "+6531580000")
+    await other.close()
+    assert not receiver.received
+    world.clock.advance_to(START + IDLE_LOOK_SECONDS)
+    await until(lambda: bool(receiver.received))
+    assert b"+6531580000" in receiver.received[0].body
 
 
 async def test_waking_and_stopping_a_deliverer_that_does_not_run_is_harmless(world: World) -> None:

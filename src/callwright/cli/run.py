@@ -8,16 +8,19 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
 from callwright.cli.options import add_settings, read_settings
-from callwright.node import Node
 from callwright.settings import DEVELOPMENT_SUB_ACCOUNT, HostPort, Settings, Trunk
-from callwright.simulator.carrier import Heard
 from callwright.telemetry import log
+
+if TYPE_CHECKING:
+    from callwright.node import Node
+    from callwright.simulator.carrier import Heard
 
 HELP = "start callwright for development, with a built-in carrier whose handset rings"
 GARBAGE_THRESHOLDS = (20_000, 20, 50)
@@ -42,6 +45,8 @@ def start(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> int:
+    from callwright.node import Node  # here, because it takes a second to load, and wrong settings are told at once
+
     node = await Node.start(settings, on_heard=_tell_heard)  # until it stands, a signal simply ends it
     _spare_the_collector()
     ending = asyncio.Event()
@@ -76,17 +81,17 @@ def _say(words: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(words, markup=False)
 
 
-def _tell_heard(heard: Heard) -> None:
+def _tell_heard(heard: "Heard") -> None:
     _say(f"         the handset heard {heard.seconds:.1f} s: {heard.path}")
 
 
-def _greet(node: Node) -> None:
+def _greet(node: "Node") -> None:
     settings = node.settings
     console = Console(highlight=False, soft_wrap=True)
     host, port = node.telephony.address
     lines = [
         ("HTTP", f"http://{node.http.address}"),
-        ("SIP", f"{host}:{port} (UDP)"),
+        ("SIP", f"{host}:{port} (UDP and TCP)"),
         ("trunk", trunk_words(None if node.carrier is None else node.carrier.address, settings.trunks)),
         ("data", settings.data),
     ]

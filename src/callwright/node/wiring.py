@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from callwright.callflow.session import SessionRules
+from callwright.callflow.summary import SessionSummary
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
+from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
-from callwright.errors import CallwrightError
+from callwright.errors import CallwrightError, SettingsError
 from callwright.recordings.push.host_keys import HostKeys
 from callwright.recordings.push.local import LocalPush
 from callwright.recordings.push.parcel import Parcel, Push
@@ -30,23 +32,25 @@ from callwright.switchboard.board import Switchboard
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
-from callwright.telephony.trunk import Trunk
+from callwright.telephony.signalling import Listening
+from callwright.telephony.trunk import Trunk, configured
 
 
 def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
     if carrier is not None:
         host, port = carrier.address
         return (Trunk("built-in", host, port, built_in=True),)
-    return tuple(
-        Trunk(
-            trunk.name,
-            trunk.address.host,
-            trunk.address.port,
-            username=trunk.username or "",
-            password=trunk.password.reveal() if trunk.password else "",
-            codecs=trunk.codecs,
-        )
-        for trunk in settings.trunks
+    return tuple(configured(trunk) for trunk in settings.trunks)
+
+
+def tls(settings: Settings) -> Listening | None:
+    """Where SIP is spoken over TLS; SettingsError when its certificate is missing."""
+    if settings.sip_tls is None:
+        return None
+    if settings.sip_tls_certificate is None:
+        raise SettingsError("--sip-tls needs a certificate. Give one with --sip-tls-certificate FILE")
+    return Listening(
+        settings.sip_tls.host, settings.sip_tls.port, settings.sip_tls_certificate, settings.sip_tls_key or ""
     )
 
 
@@ -88,6 +92,7 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
             capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
             strict_digit_timeout=account.strict_digit_timeout,
             coerce_numbers=account.coerce_numbers,
+            accept_old_shapes=account.accept_old_shapes,
             has_call_action_webhook=has_webhook,
         )
 
@@ -102,6 +107,20 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
         return policy
 
     return policy_for
+
+
+def summary_body(settings: Settings, store: Store) -> Callable[[SessionSummary], dict[str, object]]:
+    """The VSS body as a sub-account has it: which virtual numbers are its own, how it reads legs."""
+
+    def body(summary: SessionSummary) -> dict[str, object]:
+        name = summary.sub_account_id
+        return session_summary(
+            summary,
+            capital_leg_keys=settings.sub_account(name).capital_leg_keys,
+            reference_ids=store.reference_ids(name),
+        )
+
+    return body
 
 
 def recordings(

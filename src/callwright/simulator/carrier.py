@@ -33,7 +33,7 @@ from callwright.sip.profile import AgentProfile
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import Clock
 from callwright.telephony.caller import ANONYMOUS_HOST
-from callwright.telephony.signalling import Gate, Signalling, bind_sip, sip_token
+from callwright.telephony.signalling import Everybody, Gate, Listening, Signalling, bind_sip_pair, sip_token
 from callwright.telephony.trunk import SESSION_HEADER
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,13 @@ class Carrier:
         usual: Behaviour | None = None,
         login: Login | None = None,
         timers: Timers | None = None,
+        tls: Listening | None = None,
         setting: str = "--sip, CALLWRIGHT_SIP",
         stop_limit_seconds: float = STOP_LIMIT_SECONDS,
     ) -> None:
-        """`port` 0 picks one. `heard` is told each answered call's end; without a folder nothing is written.
+        """`port` 0 picks one, for UDP and TCP; `tls` says where TLS is spoken besides.
+
+        `heard` is told each answered call's end; without a folder nothing is written.
 
         `usual` is what numbers without a meaning do; `setting` is named when the address cannot be had.
         `stop` waits for callers to confirm the end for `stop_limit_seconds` at most.
@@ -125,6 +128,7 @@ class Carrier:
         self._usual = usual or Behaviour()
         self._login = login
         self._timers = timers or Timers()
+        self._tls = tls
         self._setting = setting
         self._stop_limit_seconds = stop_limit_seconds
         self._special: dict[str, Behaviour] = {}
@@ -144,7 +148,7 @@ class Carrier:
 
     async def start(self) -> None:
         """Listen; TelephonyError when the address cannot be had."""
-        udp = bind_sip(*self._bind_to, self._setting)
+        udp, tcp = bind_sip_pair(*self._bind_to, self._setting)
         bound = udp.getsockname()
         self.address = (bound[0], bound[1])
         gate = Gate(lambda _: True)
@@ -153,6 +157,7 @@ class Carrier:
             bound[1],
             user="carrier",
             name="callwright-carrier",
+            stream_ports={} if self._tls is None else {"TLS": self._tls.port},
             timers=self._timers,
             may_call=gate.may_call,
             within_budget=gate.within_budget,
@@ -160,6 +165,7 @@ class Carrier:
         self._agent = UserAgent(profile, sip_token)
         self._pace = Pace()
         self._signalling = Signalling(udp, self._agent, self._clock, self)
+        await self._signalling.open_streams(tcp, self._tls, Everybody(), bound[0])
 
     async def stop(self) -> None:
         """Hang up every phone, within bounds, write what they heard, and free the ports."""

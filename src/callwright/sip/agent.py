@@ -17,17 +17,19 @@ from collections.abc import Callable, Sequence
 from callwright.errors import SipSyntaxError
 from callwright.sip.address import NameAddr, SipUri
 from callwright.sip.authorizer import Authorizer
-from callwright.sip.call import ALLOW, Call
+from callwright.sip.call import ALLOW, SUPPORTED, TOO_BRIEF, Call
 from callwright.sip.call_in import CallIn
 from callwright.sip.call_out import CallOut
 from callwright.sip.digest import Credentials
 from callwright.sip.envelope import Arrival, read_envelope
 from callwright.sip.info import DIGIT_TYPES
+from callwright.sip.inquiry import Inquiry
 from callwright.sip.message import Request, Response
 from callwright.sip.outputs import Address, Output, Transmit
 from callwright.sip.parse import BrokenRequest, is_keepalive, parse, serialize
-from callwright.sip.profile import METHODS, AgentProfile
+from callwright.sip.profile import EXTENSIONS, METHODS, AgentProfile
 from callwright.sip.responses import answer_address, mark_source, response_to
+from callwright.sip.session_timer import is_too_brief
 from callwright.sip.transactions.layer import ServerTransaction, TransactionLayer
 from callwright.sip.validation import refusal, validate_request
 
@@ -68,6 +70,10 @@ class UserAgent:
     def transactions(self) -> int:
         """Transactions that have not terminated, those that only linger for repetitions included."""
         return len(self._layer)
+
+    def contact(self, peer: Address) -> str:
+        """The URI by which a peer at that address reaches us."""
+        return self._layer.contact(peer).strip("<>")
 
     def invite(
         self,
@@ -154,6 +160,13 @@ class UserAgent:
             call.send_info(now, content_type, body)
         return self._taken()
 
+    def probe(self, now: float, call_id: str, limit_seconds: float) -> list[Output]:
+        """Ask the peer of a running call for a sign of life; the call ends when none comes within the limit."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.probe(now, limit_seconds)
+        return self._taken()
+
     def accept_change(self, now: float, call_id: str, sdp: bytes) -> list[Output]:
         """Answer the `ChangeOffered` of a call with 200 and `sdp`."""
         call = self._calls.get(call_id)
@@ -168,6 +181,29 @@ class UserAgent:
         call = self._calls.get(call_id)
         if call is not None:
             call.refuse_change(now, status, reason)
+        return self._taken()
+
+    def ask(
+        self,
+        now: float,
+        name: str,
+        method: str,
+        *,
+        target: SipUri,
+        next_hop: Address,
+        from_: NameAddr,
+        to: NameAddr,
+        call_id: str,
+        sequence: int = 1,
+        headers: Sequence[tuple[str, str]] = (),
+        credentials: Credentials | None = None,
+    ) -> list[Output]:
+        """Send a request outside of any call, such as OPTIONS or REGISTER; one `Replied` of that name follows.
+
+        `sequence` must grow between requests of one `call_id` by 10 at least: an answered challenge takes the next one.
+        """
+        inquiry = Inquiry(self._layer, name, Authorizer(credentials, self._token))
+        inquiry.ask(now, method, target, next_hop, from_.with_tag(self._token()), to, call_id, sequence, headers)
         return self._taken()
 
     def receive(self, now: float, data: bytes, source: Address) -> list[Output]:
@@ -261,12 +297,14 @@ class UserAgent:
         if self._layer.is_merged(envelope):
             self._refuse(arrival, 482)
             return
-        refused = refusal(request, METHODS)
+        refused = refusal(request, METHODS, EXTENSIONS)
+        if refused is None and request.method == "INVITE" and is_too_brief(request):
+            refused = TOO_BRIEF
         if refused is not None:
             self._refuse(arrival, refused.status, refused.reason, refused.headers)
         elif request.method == "OPTIONS":
             accept = ("Accept", ", ".join(("application/sdp", *DIGIT_TYPES)))
-            self._refuse(arrival, 200, extra=(ALLOW, accept, ("Accept-Encoding", "identity")))
+            self._refuse(arrival, 200, extra=(ALLOW, SUPPORTED, accept, ("Accept-Encoding", "identity")))
         elif request.method != "INVITE":
             self._refuse(arrival, 481)  # BYE, INFO and UPDATE mean something inside a dialog only
         elif len(self._calls) >= self._profile.most_calls or self._layer.full:
@@ -275,7 +313,7 @@ class UserAgent:
             name = envelope.call_id
             if name in self._calls:  # our own call came back to us, or two callers chose the same word
                 name = f"{name};{self._token()}"
-            call = CallIn(self._layer, name, self._token(), self._forget, arrival)
+            call = CallIn(self._layer, name, self._token(), self._forget, arrival, self._rseq(arrival))
             self._remember(call)
             self._layer.note_received(name, arrival)
             call.arrive(now)
@@ -316,6 +354,12 @@ class UserAgent:
         text = "\n".join([request.headers.get(name) or "" for name in ("From", "Call-ID", "CSeq", "Via")])
         data = text.encode("utf-8", "replace")
         return hashlib.blake2s(data, key=self._tag_key, digest_size=TAG_BYTES).hexdigest()
+
+    def _rseq(self, arrival: Arrival) -> int:
+        """Where a call's RSeq numbers begin: anywhere below 2**31, nobody outside knows where (RFC 3262 §3)."""
+        data = arrival.envelope.call_id.encode("utf-8", "replace")
+        digest = hashlib.blake2s(data, key=self._tag_key, digest_size=4).digest()
+        return int.from_bytes(digest, "big") % 2**30
 
     def _tag_of(self, invite: ServerTransaction) -> str:
         """The tag for answers to a CANCEL: that of the answers to its INVITE (RFC 3261 §9.2)."""

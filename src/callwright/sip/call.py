@@ -13,8 +13,9 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.dialog import Dialog
 from callwright.sip.envelope import Arrival, Envelope, session_description
 from callwright.sip.info import DIGIT_TYPES, parse_digit
-from callwright.sip.message import Request, Response
+from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import (
+    Address,
     CallEnded,
     CallFailed,
     ChangeConfirmed,
@@ -23,17 +24,31 @@ from callwright.sip.outputs import (
     DigitByInfo,
     Transmit,
 )
-from callwright.sip.profile import METHODS
+from callwright.sip.profile import EXTENSIONS, METHODS
 from callwright.sip.responses import reason_phrase, response_to
+from callwright.sip.session_timer import (
+    LEAST_SECONDS,
+    SessionTimer,
+    answer_request,
+    is_too_brief,
+    least_seconds,
+    request_headers,
+    timer_of_answer,
+)
 from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer
 from callwright.sip.transactions.timers import Timers
-from callwright.sip.validation import refusal
+from callwright.sip.validation import Refusal, refusal
 
 ALLOW = ("Allow", ", ".join(METHODS))
+SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 SDP_TYPE = ("Content-Type", "application/sdp")
 CHALLENGES = (401, 407)
 GONE = (408, 481)
 """Answers to a request inside a dialog that say the peer no longer has it (RFC 3261 §12.2.1.2)."""
+
+
+INTERVAL_TOO_SMALL = 422
+TOO_BRIEF = Refusal(INTERVAL_TOO_SMALL, "Session Interval Too Small", (("Min-SE", str(LEAST_SECONDS)),))
 
 
 class CallState(Enum):
@@ -79,14 +94,18 @@ class Call:
         "_forget",
         "_layer",
         "_offered",
+        "_probe_until",
+        "_update",
         "authorizer",
         "call_id",
         "dialog",
         "local_sdp",
         "local_tag",
         "name",
+        "peer_allows_update",
         "scheduled",
         "state",
+        "timer",
         "until",
     )
 
@@ -115,6 +134,10 @@ class Call:
         self._change: ClientTransaction | None = None  # our re-INVITE that waits for the peer's
         self._change_sdp = b""
         self._bye: ClientTransaction | None = None
+        self._update: ClientTransaction | None = None  # our refresh of the session
+        self._probe_until: float | None = None  # when a peer that was asked for a sign of life counts as gone
+        self.timer: SessionTimer | None = None
+        self.peer_allows_update = False
         self._end_reason = ""
 
     # For the schedule
@@ -122,11 +145,12 @@ class Call:
     @property
     def deadline(self) -> float | None:
         """The earliest of what this call itself waits for."""
-        earliest = self.until
+        waits = [at for at in (self.until, self._probe_until) if at is not None]
         if self._answer is not None:
-            at = min(self._answer.repeat_at, self._answer.ends_at)
-            earliest = at if earliest is None or at < earliest else earliest
-        return earliest
+            waits += (self._answer.repeat_at, self._answer.ends_at)
+        if self.timer is not None and self.state is CallState.RUNNING:
+            waits.append(self.timer.deadline)
+        return min(waits) if waits else None
 
     def tick(self, now: float) -> None:
         """Let what is due happen."""
@@ -141,6 +165,11 @@ class Call:
             answer.repeated(now)
             transaction = answer.transaction
             self._layer.out.append(Transmit(transaction.data, transaction.destination, self.name))
+        if self._probe_until is not None and now >= self._probe_until:
+            self._probe_until = None
+            self.send_bye(now, 'SIP;cause=408;text="no sign of life"', "the peer is gone: neither sound nor signalling")
+        if self.timer is not None and self.state is CallState.RUNNING and now >= self.timer.deadline:
+            self._session_due(now, self.timer)
         if self.until is not None and now >= self.until:
             self.until = None
             if self.state is CallState.SETUP:
@@ -148,9 +177,18 @@ class Call:
             else:
                 self.refuse_change(now, 488, "nobody here decided")
 
+    @property
+    def peer_address(self) -> Address:
+        """Where the call runs: what our Contact must suit."""
+        return ("", 0) if self.dialog is None else self.dialog.fallback
+
     @abstractmethod
     def took_too_long(self, now: float) -> None:
         """`until` has passed before the answer."""
+
+    @abstractmethod
+    def dialog_with(self, tag: str) -> Dialog | None:
+        """The confirmed or early dialog with the peer of that tag."""
 
     @abstractmethod
     def hang_up(self, now: float, reason: str | None) -> None:
@@ -166,7 +204,7 @@ class Call:
         request = self.dialog.request("BYE", extra=self._extra(("Reason", reason) if reason else None))
         self._bye = self._layer.request(now, request, self.dialog.destination, self)
         self.state = CallState.ENDING
-        self.until = None
+        self.until = self._probe_until = None
         self._end_reason = end_reason
 
     def change(self, now: float, sdp: bytes) -> None:
@@ -177,7 +215,7 @@ class Call:
             self._layer.out.append(ChangeRefused(self.name, 491, "another change is under way"))
         else:
             self._change_sdp = sdp
-            extra = self._extra(self._contact(), ALLOW, SDP_TYPE)
+            extra = self._extra(self._contact(), ALLOW, SUPPORTED, *self._refresh_headers(), SDP_TYPE)
             request = self.dialog.request("INVITE", extra=extra, body=sdp)
             self._change = self._layer.request(now, request, self.dialog.destination, self)
 
@@ -189,10 +227,72 @@ class Call:
         request = self.dialog.request("INFO", extra=self._extra(("Content-Type", content_type)), body=body)
         self._layer.request(now, request, self.dialog.destination, self)
 
+    def probe(self, now: float, limit_seconds: float) -> None:
+        """Ask the peer of a running call for a sign of life (OPTIONS); without one in time the call ends with BYE."""
+        if self.dialog is None or self.state is not CallState.RUNNING or self._probe_until is not None:
+            return
+        self._probe_until = now + limit_seconds
+        self._layer.request(now, self.dialog.request("OPTIONS", extra=self._extra()), self.dialog.destination, self)
+        self._layer.schedule.note(self)
+
+    # The session's own time (RFC 4028)
+
+    def follow(self, timer: SessionTimer | None) -> None:
+        """Begin or refresh the session's time, as both sides agreed; None changes nothing."""
+        if timer is not None:
+            self.timer = timer
+            self._layer.schedule.note(self)
+
+    def _session_due(self, now: float, timer: SessionTimer) -> None:
+        if timer.is_over(now):
+            self.timer = None
+            self.send_bye(now, 'SIP;cause=408;text="session expired"', "nobody refreshed the session in time")
+        elif self._change is not None or self._offered is not None or self._answer is not None or self.dialog is None:
+            timer.again(now)
+        elif self.peer_allows_update:
+            timer.refreshing()
+            extra = self._extra(self._contact(), SUPPORTED, *self._refresh_headers())
+            request = self.dialog.request("UPDATE", extra=extra)
+            self._update = self._layer.request(now, request, self.dialog.destination, self)
+        else:
+            timer.refreshing()
+            self.change(now, self.local_sdp)
+
+    def _refresh_headers(self) -> list[tuple[str, str]]:
+        if self.timer is None:
+            return []
+        return request_headers(self.timer.seconds, self.timer.seconds, "uac" if self.timer.we_refresh else "uas")
+
+    def _refresh_failed(self, now: float, status: int, headers: Headers) -> None:
+        if status in GONE:
+            self.send_bye(now, None, f"the peer lost the call: {status}")
+        elif self.timer is not None:
+            if status == INTERVAL_TOO_SMALL:
+                self.timer.seconds = max(self.timer.seconds, least_seconds(headers))
+            self.timer.again(now)
+            self._layer.schedule.note(self)
+
+    def _update_responded(
+        self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope
+    ) -> None:
+        again = self._authorized(now, transaction, response, envelope)
+        if again is not None:
+            self._update = again
+        elif response.status < 300:
+            self._update = None
+            if self.dialog is not None:
+                self.dialog.refresh(response)
+            self.follow(timer_of_answer(now, response))
+        else:
+            self._update = None
+            self._refresh_failed(now, response.status, response.headers)
+
     def responded(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
         """A response to one of our requests inside the dialog."""
         if response.status < 200:
             return
+        if response.status not in GONE:
+            self._probe_until = None
         if transaction is self._bye:
             again = self._authorized(now, transaction, response, envelope)
             if again is not None:
@@ -201,7 +301,11 @@ class Call:
                 self.finish(now, CallEnded(self.name, by_peer=False, reason=self._end_reason))
         elif transaction.request.method == "INVITE":
             self._change_responded(now, transaction, response, envelope)
-        elif transaction.request.method == "INFO":
+        elif transaction is self._update:
+            self._update_responded(now, transaction, response, envelope)
+        elif transaction.request.method == "PRACK":
+            self._authorized(now, transaction, response, envelope)
+        elif transaction.request.method in ("INFO", "OPTIONS"):
             self._info_responded(now, transaction, response, envelope)
 
     def failed(self, now: float, transaction: ClientTransaction, status: int, reason: str) -> None:
@@ -210,7 +314,10 @@ class Call:
             self.finish(now, CallEnded(self.name, by_peer=False, reason=self._end_reason or f"BYE: {reason}"))
         elif transaction is self._change:
             self._change_failed(now, status, reason)
-        elif transaction.request.method == "INFO" and status in GONE:
+        elif transaction is self._update:
+            self._update = None
+            self._refresh_failed(now, status, Headers())
+        elif transaction.request.method in ("INFO", "OPTIONS") and status in GONE:
             self.send_bye(now, None, f"the peer lost the call: {status}")
 
     def _info_responded(
@@ -229,6 +336,7 @@ class Call:
             if transaction is self._change and self.dialog is not None:
                 self._change = None
                 self.dialog.refresh(response)
+                self.follow(timer_of_answer(now, response))
                 self.local_sdp = self._change_sdp
                 self._layer.out.append(ChangeConfirmed(self.name, session_description(response) or b""))
         elif transaction is self._change:
@@ -236,6 +344,8 @@ class Call:
             if again is not None:
                 self._change = again
             else:
+                if response.status == INTERVAL_TOO_SMALL and self.timer is not None:
+                    self.timer.seconds = max(self.timer.seconds, least_seconds(response.headers))
                 self._change_failed(now, response.status, response.reason)
 
     def _change_failed(self, now: float, status: int, reason: str) -> None:
@@ -243,6 +353,9 @@ class Call:
         self._layer.out.append(ChangeRefused(self.name, status, reason))
         if status in GONE:
             self.send_bye(now, None, f"the peer lost the call: {status}")
+        elif self.timer is not None and self.timer.we_refresh:
+            self.timer.again(now)
+            self._layer.schedule.note(self)
 
     def acknowledge_change(self, transaction: ClientTransaction) -> None:
         """ACK a 2xx to our re-INVITE, and each repetition of it with the same bytes."""
@@ -265,8 +378,9 @@ class Call:
             return None
         old = transaction.request
         sequence = sequence_of(old) + 1
-        if self.dialog is not None:
-            self.dialog.local_sequence = sequence = self.dialog.local_sequence + 1
+        dialog = self.dialog or (None if old.method == "INVITE" else self.dialog_with(envelope.to_tag))
+        if dialog is not None:
+            dialog.local_sequence = sequence = dialog.local_sequence + 1
         request = Request(old.method, old.uri, old.headers.copy(), old.body)
         request.headers.remove("Via")
         request.headers.set("CSeq", f"{sequence} {old.method}")
@@ -278,6 +392,7 @@ class Call:
     def receive(self, now: float, arrival: Arrival, dialog: Dialog) -> None:
         """A new request inside the dialog, other than ACK and CANCEL."""
         transaction = self._layer.accept(arrival, self)
+        self._probe_until = None
         method, number = arrival.method, arrival.envelope.cseq.number
         # "If the remote sequence number was not empty, but the sequence number of the request is lower than the remote
         # sequence number, the request is out of order and MUST be rejected with a 500".
@@ -288,18 +403,26 @@ class Call:
             self.peer_hung_up(now, transaction, dialog)
             return
         types = DIGIT_TYPES if method == "INFO" else ("application/sdp",)
-        refused = refusal(arrival.request, METHODS, content_types=types)
+        refused = refusal(arrival.request, METHODS, EXTENSIONS, types)
+        if refused is None and is_too_brief(arrival.request):
+            refused = TOO_BRIEF
         if refused is not None:
             self.respond(now, transaction, refused.status, refused.reason, refused.headers)
         elif self.state in (CallState.ENDING, CallState.OVER):
             self.respond(now, transaction, 481)
         elif method in ("INVITE", "UPDATE"):
             self._change_asked(now, transaction, dialog)
+        elif method == "PRACK":
+            self.provisionally_acknowledged(now, transaction)
         elif method == "INFO" and arrival.request.body:
             self._digit_told(now, transaction)
         else:
             extra = (("Accept", ", ".join(("application/sdp", *DIGIT_TYPES))),) if method == "OPTIONS" else ()
             self.respond(now, transaction, 200, extra=(ALLOW, *extra))
+
+    def provisionally_acknowledged(self, now: float, transaction: ServerTransaction) -> None:
+        """A PRACK; only calls that came in have sent what it could acknowledge."""
+        self.respond(now, transaction, 481)
 
     def peer_hung_up(self, now: float, transaction: ServerTransaction, dialog: Dialog) -> None:
         """The peer's BYE; also when it crosses our own (RFC 3261 §15.1.2)."""
@@ -341,7 +464,9 @@ class Call:
             self._accept(now, transaction, self.local_sdp, made_offer=True)
         else:
             dialog.refresh(request)
-            self.respond(now, transaction, 200, extra=(self._contact(), ALLOW))
+            timer, headers = answer_request(now, request)
+            self.follow(timer)
+            self.respond(now, transaction, 200, extra=(self._contact(), ALLOW, SUPPORTED, *headers))
 
     def offers_first(self) -> bool:
         """Whether our INVITE's own offer still waits for its answer."""
@@ -357,7 +482,10 @@ class Call:
         if transaction.arrival.method == "INVITE":
             self._accept(now, transaction, sdp, made_offer=False)
         else:
-            self.respond(now, transaction, 200, extra=(self._contact(), ALLOW, SDP_TYPE), body=sdp)
+            timer, headers = answer_request(now, transaction.arrival.request)
+            self.follow(timer)
+            extra = (self._contact(), ALLOW, SUPPORTED, *headers, SDP_TYPE)
+            self.respond(now, transaction, 200, extra=extra, body=sdp)
 
     def refuse_change(self, now: float, status: int, reason: str) -> None:
         """Refuse the peer's offer."""
@@ -416,7 +544,10 @@ class Call:
     def _accept(self, now: float, transaction: ServerTransaction, sdp: bytes, *, made_offer: bool) -> None:
         """200 to an INVITE, repeated until its ACK comes."""
         extra = [("Record-Route", route) for route in transaction.arrival.request.headers.all("Record-Route")]
-        self.respond(now, transaction, 200, extra=(*extra, self._contact(), ALLOW, SDP_TYPE), body=sdp)
+        timer, headers = answer_request(now, transaction.arrival.request)
+        self.follow(timer)
+        extra += [self._contact(), ALLOW, SUPPORTED, *headers, SDP_TYPE]
+        self.respond(now, transaction, 200, extra=extra, body=sdp)
         self._answer = RepeatedAnswer(now, self._layer.profile.timers, transaction, made_offer=made_offer)
         self._layer.schedule.note(self)
 
@@ -443,12 +574,12 @@ class Call:
             return
         self._settle(now)
         self.state = CallState.OVER
-        self.until = None
+        self.until = self._probe_until = self.timer = None
         self._layer.out.append(news)
         self._forget(self)
 
     def _contact(self) -> tuple[str, str]:
-        return ("Contact", self._layer.contact)
+        return ("Contact", self._layer.contact(self.peer_address))
 
     def _extra(self, *headers: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:
         return (*[header for header in headers if header is not None], ("User-Agent", self._layer.profile.name))

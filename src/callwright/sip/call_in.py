@@ -6,15 +6,29 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.call import ALLOW, SDP_TYPE, Call, CallState, RepeatedAnswer, failure
 from callwright.sip.dialog import Dialog, dialog_of_server
 from callwright.sip.envelope import Arrival, session_description
-from callwright.sip.outputs import CallConfirmed, CallFailed, IncomingCall
+from callwright.sip.outputs import CallConfirmed, CallFailed, IncomingCall, Transmit
+from callwright.sip.reliable import OPTION_TAG, RAck, RepeatedRinging, read_rack, wants_reliable
 from callwright.sip.responses import reason_phrase
 from callwright.sip.transactions.layer import ServerTransaction, TransactionLayer
+
+MOST_RUNG = 8
+"""Provisional answers that may wait for the PRACK of the one before."""
 
 
 class CallIn(Call):
     """A call that somebody places to us."""
 
-    __slots__ = ("_bye_reason", "_bye_wanted", "_confirmed", "_invite", "_offer")
+    __slots__ = (
+        "_answer_wanted",
+        "_bye_reason",
+        "_bye_wanted",
+        "_confirmed",
+        "_invite",
+        "_offer",
+        "_ringing",
+        "_rseq",
+        "_rung",
+    )
 
     def __init__(
         self,
@@ -23,7 +37,9 @@ class CallIn(Call):
         local_tag: str,
         forget: Callable[[Call], None],
         arrival: Arrival,
+        rseq: int,
     ) -> None:
+        """`rseq` is the number before that of the first reliable provisional answer."""
         super().__init__(layer, name, arrival.envelope.call_id, local_tag, forget, Authorizer(None, layer.token))
         self.dialog: Dialog = dialog_of_server(arrival.request, arrival.envelope, local_tag)
         self._invite = layer.accept(arrival, self)
@@ -31,6 +47,11 @@ class CallIn(Call):
         self._confirmed = False
         self._bye_wanted = False
         self._bye_reason: str | None = None
+        self._ringing: RepeatedRinging | None = None  # the reliable provisional answer that waits for its PRACK
+        self._rung: list[tuple[int, bytes | None]] = []  # provisional answers that wait behind it
+        self._answer_wanted: bytes | None = None  # likewise the 200
+        self._rseq = rseq
+        self.peer_allows_update = "UPDATE" in (arrival.request.headers.get("Allow") or "").upper()
 
     def arrive(self, now: float) -> None:
         """Tell of the call, and the caller that we have it."""
@@ -50,25 +71,88 @@ class CallIn(Call):
         if self.state is not CallState.SETUP:
             self._layer.counts["wish against the call's state"] += 1
             return
-        routes = [("Record-Route", route) for route in self._invite.arrival.request.headers.all("Record-Route")]
-        body = (SDP_TYPE,) if sdp else ()
-        self.respond(now, self._invite, status, extra=(*routes, self._contact(), ALLOW, *body), body=sdp or b"")
-
-    def answer(self, now: float, sdp: bytes) -> None:
-        """Pick up."""
-        if self.state is not CallState.SETUP:
-            self._layer.counts["wish against the call's state"] += 1
+        if self._ringing is not None:
+            # "the UAS MUST NOT send a second reliable provisional response until the first is acknowledged".
+            if len(self._rung) < MOST_RUNG:
+                self._rung.append((status, sdp))
             return
+        request = self._invite.arrival.request
+        headers = [("Record-Route", route) for route in request.headers.all("Record-Route")]
+        headers += [self._contact(), ALLOW, *([SDP_TYPE] if sdp else [])]
+        if not wants_reliable(request, has_sdp=bool(sdp)):
+            self.respond(now, self._invite, status, extra=headers, body=sdp or b"")
+            return
+        self._rseq += 1
+        headers += [("Require", OPTION_TAG), ("RSeq", str(self._rseq))]
+        self.respond(now, self._invite, status, extra=headers, body=sdp or b"")
+        timers = self._layer.profile.timers
+        self._ringing = RepeatedRinging(now, timers, self._rseq, self._invite.data, has_sdp=bool(sdp))
+        self._layer.schedule.note(self)
+
+    @property
+    def deadline(self) -> float | None:
+        """The earliest of what this call itself waits for."""
+        waits = [super().deadline]
+        if self._ringing is not None:
+            waits += [self._ringing.repeat_at, self._ringing.ends_at]
+        return min((at for at in waits if at is not None), default=None)
+
+    def tick(self, now: float) -> None:
+        """Let what is due happen."""
+        ringing = self._ringing
+        if ringing is not None and now >= ringing.ends_at:
+            # "If a reliable provisional response is retransmitted for 64*T1 seconds without reception of a
+            # corresponding PRACK, the UAS SHOULD reject the original request with a 5xx response."
+            self._ringing = None
+            if self.state is CallState.SETUP:
+                self.reject(now, 504, "no PRACK", ())
+        elif ringing is not None and now >= ringing.repeat_at:
+            ringing.repeated(now)
+            self._layer.out.append(Transmit(ringing.data, self._invite.destination, self.name))
+        super().tick(now)
+
+    def provisionally_acknowledged(self, now: float, transaction: ServerTransaction) -> None:
+        """A PRACK: the caller has our provisional answer; what waited behind it follows."""
+        rack = read_rack(transaction.arrival.request)
+        ringing = self._ringing
+        number = self._invite.arrival.envelope.cseq.number
+        if ringing is None or rack != RAck(ringing.rseq, number, "INVITE"):
+            self.respond(now, transaction, 481)
+            return
+        self._ringing = None
+        self.respond(now, transaction, 200)
+        waiting, self._rung = self._rung, []
+        for status, sdp in waiting:  # the first that is reliable keeps the others waiting
+            self.ring(now, status, sdp)
+        self._answer_now(now)
+
+    def _answer_now(self, now: float) -> None:
+        """Send the 200 that is wanted, unless a description of ours is still on its way to the caller."""
+        sdp = self._answer_wanted
+        if sdp is None or self.state is not CallState.SETUP or (self._ringing is not None and self._ringing.has_sdp):
+            return
+        # "the UAS MUST NOT send the 2xx until the provisional response is acknowledged" holds for descriptions only.
+        self._ringing = None
+        self._rung.clear()
         self.state = CallState.RUNNING
         self.until = None
         self.local_sdp = sdp
         self._accept(now, self._invite, sdp, made_offer=self._offer is None)
+
+    def answer(self, now: float, sdp: bytes) -> None:
+        """Pick up."""
+        if self.state is not CallState.SETUP or self._answer_wanted is not None:
+            self._layer.counts["wish against the call's state"] += 1
+            return
+        self._answer_wanted = sdp
+        self._answer_now(now)
 
     def reject(self, now: float, status: int, reason: str, headers: Sequence[tuple[str, str]]) -> None:
         """Refuse."""
         if self.state is not CallState.SETUP:
             self._layer.counts["wish against the call's state"] += 1
             return
+        self._ringing = None
         self.respond(now, self._invite, status, reason, headers)
         self.finish(now, failure(self.name, status, reason))
 
@@ -104,6 +188,7 @@ class CallIn(Call):
         if transaction is not self._invite:
             super().cancelled(now, transaction)
         elif self.state is CallState.SETUP:
+            self._ringing = None
             self.respond(now, transaction, 487)
             self.finish(now, CallFailed(self.name, 487, "cancelled by the caller", locally_generated=False))
 
@@ -111,6 +196,7 @@ class CallIn(Call):
         """A BYE; the caller may send one before the answer too, instead of CANCEL (RFC 3261 §15)."""
         super().peer_hung_up(now, transaction, dialog)
         if self.state is CallState.SETUP:
+            self._ringing = None
             self.respond(now, self._invite, 487)
             self.finish(now, CallFailed(self.name, 487, "hung up by the caller", locally_generated=False))
 

@@ -9,11 +9,23 @@ from dataclasses import dataclass
 
 from callwright.sip.address import NameAddr, SipUri
 from callwright.sip.authorizer import Authorizer
-from callwright.sip.call import ALLOW, SDP_TYPE, Call, CallState, failure, proofs, sequence_of
+from callwright.sip.call import (
+    ALLOW,
+    INTERVAL_TOO_SMALL,
+    SDP_TYPE,
+    SUPPORTED,
+    Call,
+    CallState,
+    failure,
+    proofs,
+    sequence_of,
+)
 from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Envelope, session_description
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address, CallAnswered, CallFailed, CallProceeding, CallRinging, Transmit
+from callwright.sip.reliable import rseq_of
+from callwright.sip.session_timer import least_seconds, read_session_expires, request_headers, timer_of_answer
 from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer, cancel_for
 
 
@@ -24,6 +36,8 @@ class Fork:
     dialog: Dialog
     status: int = 0
     sdp: bytes | None = None
+    rseq: int | None = None
+    "of the last reliable provisional answer"
 
 
 class CallOut(Call):
@@ -81,8 +95,10 @@ class CallOut(Call):
                 ("To", str(to)),
                 ("Call-ID", self.call_id),
                 ("CSeq", "1 INVITE"),
-                ("Contact", self._layer.contact),
+                ("Contact", self._layer.contact(next_hop)),
                 ALLOW,
+                SUPPORTED,
+                *request_headers(self._layer.profile.session_seconds, 0),
                 ("Accept", "application/sdp"),
                 ("User-Agent", self._layer.profile.name),
                 *extra_headers,
@@ -168,8 +184,9 @@ class CallOut(Call):
             return
         if self._cancel_wanted:
             self._cancel(now)
-            return
-        if not self._proceeding:
+            if rseq_of(response) is None:
+                return  # a reliable answer is acknowledged all the same, or the peer would repeat it
+        elif not self._proceeding:
             self._proceeding = True
             self._layer.out.append(CallProceeding(self.name))
         if response.status == 100:
@@ -182,11 +199,28 @@ class CallOut(Call):
                 return
             fork = Fork(dialog_of_client(self._invite.request, response, envelope, self._next_hop))
             self._forks[tag] = fork
+        if not self._acknowledge_provisional(now, fork, response) or self._cancel_wanted:
+            return
         sdp = session_description(response)
         if response.status != fork.status or (sdp is not None and sdp != fork.sdp):
             fork.status = response.status
             fork.sdp = sdp or fork.sdp
             self._layer.out.append(CallRinging(self.name, response.status, response.reason, sdp))
+
+    def _acknowledge_provisional(self, now: float, fork: Fork, response: Response) -> bool:
+        """PRACK a reliable provisional answer; False when it is a repetition or comes out of order (RFC 3262 §4)."""
+        rseq = rseq_of(response)
+        if rseq is None:
+            return True
+        if fork.rseq is not None and rseq != fork.rseq + 1:
+            # "the UAC MUST NOT acknowledge the response with a PRACK, and MUST NOT process the response further".
+            self._layer.counts["provisional answer out of order"] += 1
+            return False
+        fork.rseq = rseq
+        rack = ("RAck", f"{rseq} {response.headers.get('CSeq') or ''}")
+        fork.dialog.refresh(response)
+        self._layer.request(now, fork.dialog.request("PRACK", extra=self._extra(rack)), fork.dialog.destination, self)
+        return True
 
     def _accepted(self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope) -> None:
         tag = envelope.to_tag
@@ -199,11 +233,14 @@ class CallOut(Call):
         fork = self._forks.get(tag)
         if fork is not None:
             dialog.remote_sequence = fork.dialog.remote_sequence
+            dialog.local_sequence = fork.dialog.local_sequence  # PRACKs took numbers
         self._acknowledge(transaction, dialog)
         if self.state is CallState.SETUP and not self._cancel_wanted:
             self.dialog = dialog
             self.state = CallState.RUNNING
             self.until = None
+            self.peer_allows_update = "UPDATE" in (response.headers.get("Allow") or "").upper()
+            self.follow(timer_of_answer(now, response))
             # Some gateways answer in the 18x and leave the 200 empty.
             sdp = session_description(response) or (fork.sdp if fork else None) or b""
             self._forks.clear()
@@ -214,6 +251,22 @@ class CallOut(Call):
         self._layer.request(now, bye, dialog.destination, self)
         if self.state is CallState.SETUP:
             self.finish(now, failure(self.name, 487))
+
+    def _invite_for_longer(
+        self, now: float, transaction: ClientTransaction, response: Response
+    ) -> ClientTransaction | None:
+        """The INVITE again with the interval that the peer wants at least (RFC 4028 §7.3); None when it was tried."""
+        old = transaction.request
+        least = least_seconds(response.headers)
+        asked = read_session_expires(old.headers)
+        if asked is None or least <= asked.seconds:
+            return None
+        request = Request(old.method, old.uri, old.headers.copy(), old.body)
+        request.headers.remove("Via")
+        request.headers.set("CSeq", f"{sequence_of(old) + 1} {old.method}")
+        for header in request_headers(least, least):
+            request.headers.set(*header)
+        return self._layer.request(now, request, transaction.destination, self)
 
     def _acknowledge(self, transaction: ClientTransaction, dialog: Dialog) -> None:
         if len(self._acks) >= 2 * self._layer.profile.most_forks:
@@ -228,6 +281,8 @@ class CallOut(Call):
             return
         if not self._cancel_wanted:
             again = self._authorized(now, transaction, response, envelope)
+            if again is None and response.status == INTERVAL_TOO_SMALL:
+                again = self._invite_for_longer(now, transaction, response)
             if again is not None:
                 self._invite = again
                 self._heard = False

@@ -11,7 +11,7 @@ from callwright.sip.address import NameAddr, SipUri, is_ipv6
 from callwright.sip.envelope import Envelope
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address
-from callwright.sip.responses import DEFAULT_PORT
+from callwright.sip.streams import DEFAULT_PORTS, TCP, TLS, UDP, StreamAddress, address_on, transport_of
 
 MAX_FORWARDS = "70"
 
@@ -19,7 +19,7 @@ MAX_FORWARDS = "70"
 class Dialog:
     """One peer-to-peer relation. `local` is us, `remote` the peer; sequences are the latest CSeq numbers."""
 
-    __slots__ = ("_fallback", "call_id", "local", "local_sequence", "remote", "remote_sequence", "route_set", "target")
+    __slots__ = ("call_id", "fallback", "local", "local_sequence", "remote", "remote_sequence", "route_set", "target")
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Dialog:
         self.route_set = tuple(route_set)
         self.local_sequence = local_sequence
         self.remote_sequence = remote_sequence
-        self._fallback = fallback
+        self.fallback = fallback
 
     @property
     def remote_tag(self) -> str:
@@ -57,10 +57,24 @@ class Dialog:
         try:
             hop = SipUri.parse(uri)
         except SipSyntaxError:  # a target of another scheme (tel:) is reached through where the call runs already
-            return self._fallback
+            return self.fallback
         if not is_ip_address(hop.host):
-            return self._fallback
-        return (hop.host, hop.port or DEFAULT_PORT)
+            return self.fallback
+        former = self.fallback
+        if hop.scheme == "sips" or hop.transport == TLS:
+            # The trunk proves the same name on every connection, or we would talk to whoever stands at an address.
+            name = former.server_name if isinstance(former, StreamAddress) else hop.host
+            wanted = address_on(hop.host, hop.port, TLS, name or hop.host)
+        elif hop.transport == TCP:
+            wanted = address_on(hop.host, hop.port, TCP)
+        elif hop.transport is None and isinstance(former, StreamAddress):
+            # RFC 3263 §4.1 would have UDP here. Who came over a connection has one, and it may be the encrypted one.
+            wanted = address_on(hop.host, hop.port, former.transport, former.server_name)
+        else:
+            wanted = (hop.host, hop.port or DEFAULT_PORTS[UDP])
+        if isinstance(former, StreamAddress) and former.by_peer and wanted[0] == former[0]:
+            return former if transport_of(wanted) == former.transport else wanted  # RFC 5923: its own connection
+        return wanted
 
     def request(
         self, method: str, *, sequence: int | None = None, extra: Sequence[tuple[str, str]] = (), body: bytes = b""

@@ -145,6 +145,19 @@ class DigitByInfo:
     "how long it was pressed, when the peer says so"
 
 
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """What became of a request of ours outside of any call (`UserAgent.ask`)."""
+
+    call_id: str
+    "the name it was given"
+    status: int
+    "408 when nobody answered, 503 when the network would not"
+    reason: str
+    locally_generated: bool
+    headers: Headers | None = None
+
+
 Output = (
     Transmit
     | Received
@@ -159,4 +172,5 @@ Output = (
     | ChangeConfirmed
     | ChangeRefused
     | DigitByInfo
+    | Replied
 )

@@ -1,17 +1,24 @@
 """Who a SIP user agent says it is, whom it lets in, and how much it takes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from callwright.sip.message import Request
 from callwright.sip.outputs import Address
 from callwright.sip.transactions.timers import Timers
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+EXTENSIONS = ("100rel", "timer")
+"""Option tags that we support (RFC 3262, RFC 4028)."""
 
 
 def nobody(_source: Address, _request: Request) -> bool:
     """Nobody may call: what holds unless somebody is let in on purpose."""
+    return False
+
+
+def never(_address: Address) -> bool:
+    """No address of datagrams takes connections too."""
     return False
 
 
@@ -31,11 +38,13 @@ class AgentProfile:
     "user part of our Contact"
     name: str = "callwright"
     "User-Agent and Server header"
-    transport: str = "UDP"
-    "as in Via: UDP, TCP, TLS"
+    stream_ports: Mapping[str, int] = field(default_factory=dict)
+    "where peers connect to us: transport (TCP, TLS) → port; `port` where none is named"
     timers: Timers = field(default_factory=Timers)
     may_call: Callable[[Address, Request], bool] = nobody
     "is asked for every request outside a dialog; refused ones all get the same 403"
+    may_grow: Callable[[Address], bool] = never
+    "whether a request too large for a datagram may go to this address over TCP instead (RFC 3261 §18.1.1)"
     within_budget: Callable[[float, Address], bool] = unlimited
     "is asked for every datagram before it is read; False drops it (per-source rate limits)"
     most_calls: int = 20_000
@@ -46,5 +55,7 @@ class AgentProfile:
     "early dialogs kept per outgoing call; a 200 from a further fork is still acknowledged and hung up"
     retry_after_seconds: int = 5
     "what the 503 says"
+    session_seconds: int = 1800
+    "the session interval that our INVITEs ask for (RFC 4028), 90 at least; 0 asks for none"
     longest_setup_seconds: float = 240.0
     "an unanswered call is cancelled (outgoing) or refused with 480 (incoming) after this, whatever else happens"

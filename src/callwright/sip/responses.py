@@ -6,6 +6,7 @@ from dataclasses import replace
 from callwright.sip.envelope import Envelope
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address
+from callwright.sip.streams import StreamAddress
 
 DEFAULT_PORT = 5060
 REASONS = {
@@ -93,7 +94,9 @@ def mark_source(request: Request, envelope: Envelope) -> None:
 
 
 def answer_address(envelope: Envelope) -> Address:
-    """Where responses to a request go on an unreliable transport (RFC 3261 §18.2.2, RFC 3581 §4)."""
+    """Where responses to a request go (RFC 3261 §18.2.2, RFC 3581 §4): on a stream, over the connection it came on."""
+    if isinstance(envelope.source, StreamAddress):
+        return envelope.source
     host, port = envelope.source
     # The address the packet came from is where `received` points; only the port depends on what the peer asked for.
     return (host, port if envelope.via.wants_rport else envelope.via.port or DEFAULT_PORT)

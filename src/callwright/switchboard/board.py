@@ -108,9 +108,12 @@ class Switchboard:
         return session_id
 
     def received(self, call: Received) -> None:
-        """Somebody calls: take the call if the number is one of ours, turn it away otherwise."""
+        """Somebody calls: take the call if the number is one of ours, turn it away otherwise.
+
+        While no calls are taken numbers are not looked up: the trunk hears 503 for all of them, and may try elsewhere.
+        """
         if self.draining or len(self._live) >= self._limits.most_live_sessions:
-            self._rooms.lines.refuse(call.leg_id)
+            self._rooms.lines.refuse(call.leg_id, busy=True)
         else:
             self._run_beside(self._take_in(call))
 
@@ -128,7 +131,7 @@ class Switchboard:
             )
         except StorageError as error:
             log.warning("a call that came in was turned away: %s", error)
-            lines.refuse(call.leg_id)
+            lines.refuse(call.leg_id, busy=True)
             return
         caller = Caller(call.leg_id, call.source, call.destination)
         live = self._begin(session_id, account, caller, at)

@@ -33,8 +33,8 @@ class Lines(Protocol):
     def take(self, leg_id: str, trace: Trace) -> None:
         """Let a call that came in ring; from now on its events are posted."""
 
-    def refuse(self, leg_id: str) -> None:
-        """Turn a call that came in away, like every other that is turned away."""
+    def refuse(self, leg_id: str, *, busy: bool = False) -> None:
+        """Turn a call that came in away: like every stranger's, or, if `busy`, as one to try elsewhere."""
 
     def pick_up(self, leg_id: str) -> None:
         """Answer a call that came in."""

@@ -17,6 +17,7 @@ from callwright.sip import sdp
 from callwright.sip.agent import UserAgent
 from callwright.sip.negotiation import Negotiated, read_answer
 from callwright.sip.outputs import Address, Output
+from callwright.sip.streams import place_text
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import FieldValue
 from callwright.telephony import leg as legs
@@ -39,6 +40,8 @@ class Exchange:
     agent: UserAgent
     signalling: Signalling | None = None
     media: MediaPlane
+    finished: Callable[[Leg], None]
+    "told of each leg that is over, before its last event is posted"
 
     def __init__(self, clock: Clock, post: Callable[[str, Event], None]) -> None:
         self.clock = clock
@@ -118,8 +121,8 @@ class Exchange:
             leg_id=leg.leg_id,
             trunk=leg.trunk.name,
             codec=agreed.codec,
-            local=place((leg.local.host, leg.local.port)),
-            remote=place((agreed.host, agreed.port)),
+            local=place_text((leg.local.host, leg.local.port)),
+            remote=place_text((agreed.host, agreed.port)),
             direction=agreed.direction,
             telephone_events=remote.event_payload_type is not None,
         )
@@ -162,7 +165,7 @@ class Exchange:
             "leg_id": leg.leg_id,
             "line": text.partition("\n")[0].rstrip("\r"),
             "cseq": _cseq(text),
-            "peer": place(peer),
+            "peer": place_text(peer),
             "text": text,
         }
         leg.trace.add(self.clock(), "sip.sent" if sent else "sip.received", **fields)
@@ -212,6 +215,7 @@ class Exchange:
         if self.legs.pop(leg.leg_id, None) is None:
             return
         self.leg_of_call.pop(leg.sip_call_id, None)
+        self.finished(leg)
         if not self.legs:
             self.empty.set()
         self.post(leg, last)
@@ -225,12 +229,6 @@ class Exchange:
             self.finish(leg, HungUp(now, leg.leg_id, HungUpBy.US, reason))
         else:
             self.finish(leg, NotAnswered(now, leg.leg_id, CallStatus.CANCELED, None, reason))
-
-
-def place(address: Address) -> str:
-    """`host:port`, with brackets around IPv6."""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _cseq(text: str) -> str:

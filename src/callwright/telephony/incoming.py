@@ -11,7 +11,7 @@ that the caller may not have our 200, and would miss the beginning of whatever i
 import asyncio
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from callwright.callflow import events
@@ -29,6 +29,8 @@ from callwright.telephony.trunk import Trunk
 
 FORBIDDEN = 403
 TEMPORARILY_UNAVAILABLE = 480
+RETRY_AFTER_SECONDS = 5
+"""What a trunk is asked to wait for before its next call, when no calls are taken now."""
 _SOME_PORT = 9
 
 
@@ -136,11 +138,19 @@ class Incoming:
         reason = "the caller left before the call was taken"
         self._exchange.post_for(leg_id, NotAnswered(self._exchange.clock(), leg_id, CallStatus.CANCELED, 487, reason))
 
-    def refuse(self, leg_id: str) -> None:
-        """Turn an undecided call away with the 403 that everybody gets who may not call; no events follow."""
+    def refuse(self, leg_id: str, *, busy: bool = False) -> None:
+        """Turn an undecided call away; no events follow.
+
+        With the 403 that everybody gets who may not call, or, when it is only that nobody takes calls now (`busy`),
+        with a 503 that lets the trunk try elsewhere (RFC 3261 §21.5.4).
+        """
         leg = self._exchange.legs.get(leg_id)
-        if leg is not None and not leg.is_taken:
-            self._decided(leg_id)
+        if leg is None or leg.is_taken:
+            return
+        self._decided(leg_id)
+        if busy:
+            self._reject(leg.sip_call_id, UNAVAILABLE, (("Retry-After", str(RETRY_AFTER_SECONDS)),))
+        else:
             self._reject(leg.sip_call_id, FORBIDDEN)
 
     def _nobody_decided(self, leg_id: str) -> None:
@@ -222,5 +232,5 @@ class Incoming:
             timer.cancel()
         self._undecided.clear()
 
-    def _reject(self, call_id: str, status: int) -> None:
-        self._exchange.carry(self._exchange.agent.reject(self._exchange.clock(), call_id, status))
+    def _reject(self, call_id: str, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self._exchange.carry(self._exchange.agent.reject(self._exchange.clock(), call_id, status, headers=headers))

@@ -17,6 +17,7 @@ UP: answered, with a codec. ENDING: the signalling is done with and the media st
 then the one NotAnswered or HungUp is posted.
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -25,11 +26,12 @@ from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
 from callwright.errors import ErrorCode, SdpError
 from callwright.sip import sdp
 from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, make_answer, make_offer
-from callwright.sip.outputs import Address, CallFailed
+from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony.keys import KeyPresses
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia, StreamReport
 from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunking import Attempt
 
 BUSY_STATUSES = {486, 600}
 NO_ANSWER_STATUSES = {408, 480}
@@ -67,8 +69,12 @@ class Leg:
     "somebody above asked for its end"
     given_up: tuple[int, str] | None = None
     "why telephony itself ended it: a SIP status that says it best, and words"
-    next_hops: list[Address] = field(default_factory=list)
-    "addresses of the trunk that were not tried yet"
+    attempts: list[Attempt] = field(default_factory=list)
+    "addresses that were not tried yet, of its trunk and of the others in the group"
+    admitted: Trunk | None = None
+    "whose limits the call counts for"
+    patience: asyncio.TimerHandle | None = None
+    "until the next address is tried"
     was_heard: bool = False
     "the trunk answered something, a 100 will do"
     rang: bool = False
@@ -84,6 +90,12 @@ class Leg:
     keys: KeyPresses = field(default_factory=KeyPresses)
     last: Event | None = None
     "what will be posted once the media stream is closed"
+
+    def stop_waiting(self) -> None:
+        """No other address will be tried because of silence."""
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
 
     def offer(self) -> bytes:
         """A new offer of our stream. SdpError when the trunk's codecs are not ours."""
@@ -113,6 +125,11 @@ class Leg:
         if self.local is None:
             raise SdpError("there is no stream to describe")
         return self.local.host, self.local.port
+
+
+def not_dialled(leg: Leg, at: float) -> NotAnswered:
+    """The last event of a leg that was hung up before its INVITE."""
+    return NotAnswered(at, leg.leg_id, CallStatus.CANCELED, None, "hung up before it was dialled")
 
 
 def remote_media(agreed: Negotiated, former: RemoteMedia | None) -> RemoteMedia:

@@ -32,9 +32,11 @@ from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.outgoing import Outgoing
+from callwright.telephony.resolver import Resolver
 from callwright.telephony.ringback import Ringback
-from callwright.telephony.signalling import Gate, Signalling, bind_sip, sip_token
-from callwright.telephony.trunk import Resolver, Trunk, choose_trunk, ip_literal
+from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, sip_token
+from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunking import Trunking
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +59,18 @@ class TelephonySettings:
     trunks: tuple[Trunk, ...]
     rtp_host: str = ""
     "empty: the SIP host"
+    tls: Listening | None = None
+    "where peers connect with TLS"
     stop_limit_seconds: float = 4.0
     "how long `stop` waits for answers to its BYEs and CANCELs"
     timers: Timers = field(default_factory=Timers)
     "of SIP transactions; the defaults are RFC 3261's"
     decide_seconds: float = 30.0
     "how long a call that came in waits for `take` or `refuse`"
-    silence_seconds: float = 30.0
-    "without RTP and RTCP, until the trace says so"
+    silence_seconds: float = 20.0
+    "without RTP and RTCP, until the trace says so and the peer is asked for a sign of life"
+    probe_seconds: float = 8.0
+    "that it has for one; without it the call is over"
     log_level: str = "info"
     log_format: str = "text"
     "of the media process, as for telemetry.log.configure"
@@ -140,7 +146,7 @@ class Telephony:
         self._trunks = {trunk.name: trunk for trunk in settings.trunks}
         self._exchange = Exchange(clock, post)
         self._stopping = False
-        self._sources = frozenset(source for trunk in settings.trunks for source in trunk.sources)
+        self._trunking = Trunking(settings.trunks, clock, sip_token)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
         self._media: MediaPlane
         self._ringback: Ringback
@@ -165,7 +171,7 @@ class Telephony:
     async def start(self) -> None:
         """Bind SIP and start the media process; TelephonyError names the flag that changes what is taken."""
         settings = self._settings
-        udp = bind_sip(settings.sip_host, settings.sip_port)
+        udp, tcp = bind_sip_pair(settings.sip_host, settings.sip_port)
         try:
             bound = udp.getsockname()
             self.address = (bound[0], bound[1])
@@ -182,24 +188,32 @@ class Telephony:
             await self._media.start()
         except BaseException:
             udp.close()
+            tcp.close()
             raise
         self._ringback = Ringback()
+        trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock)
-        gate = Gate(self._admits)
+        trunking.use(self._resolver)
+        gate = Gate(trunking.admits)
         profile = AgentProfile(
-            host, bound[1], timers=settings.timers, may_call=gate.may_call, within_budget=gate.within_budget
+            host,
+            bound[1],
+            stream_ports={} if settings.tls is None else {"TLS": settings.tls.port},
+            timers=settings.timers,
+            may_call=gate.may_call,
+            may_grow=trunking.may_grow,
+            within_budget=gate.within_budget,
         )
         exchange = self._exchange
         exchange.agent = UserAgent(profile, sip_token)
         exchange.media = self._media
-        self._outgoing = Outgoing(exchange, self._resolver, host)
+        self._outgoing = Outgoing(exchange, trunking, host)
+        exchange.finished = self._outgoing.finished
         self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds)
         exchange.signalling = Signalling(udp, exchange.agent, self._clock, self)
-        for trunk in settings.trunks:
-            try:
-                await self._resolver.resolve(trunk)
-            except TelephonyError as error:
-                log.warning("%s; it is looked up again when a call needs it", error)
+        local = "" if bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104  compared, not bound
+        await exchange.signalling.open_streams(tcp, settings.tls, trunking, local)
+        await trunking.start(exchange.agent, exchange.carry, host)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
@@ -220,6 +234,7 @@ class Telephony:
         for leg in tuple(exchange.legs.values()):
             exchange.cut_off(leg)
         self._incoming.stop()
+        await self._trunking.stop()
         exchange.signalling.close()
         exchange.signalling = None
         with contextlib.suppress(TimeoutError):
@@ -231,7 +246,7 @@ class Telephony:
 
     def route(self, destination: str) -> Route:
         """Choose who takes a call to `destination`; TelephonyError when nobody does."""
-        return Route(choose_trunk(self._settings.trunks, destination).name, sip_token())
+        return Route(self._trunking.choose(destination).name, sip_token())
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Call `destination`, showing `source` (E.164 with +). ValueError when a leg of that id runs."""
@@ -244,9 +259,9 @@ class Telephony:
         """
         self._incoming.take(leg_id, trace)
 
-    def refuse(self, leg_id: str) -> None:
-        """Turn a call that came in away; its caller learns nothing but that it may not call."""
-        self._incoming.refuse(leg_id)
+    def refuse(self, leg_id: str, *, busy: bool = False) -> None:
+        """Turn a call that came in away: 403, which says only that it may not call; 503 to try elsewhere if `busy`."""
+        self._incoming.refuse(leg_id, busy=busy)
 
     def pick_up(self, leg_id: str) -> None:
         """Answer a call that was taken; Answered follows when the caller has acknowledged it, else NotAnswered."""
@@ -257,6 +272,7 @@ class Telephony:
         leg = self._exchange.legs.get(leg_id)
         if leg is not None:
             leg.hang_up_wanted = True
+            self._trunking.withdraw(leg_id)
             self._exchange.hang_up(leg)
 
     def play(self, leg_id: str, playback_id: str, prompt: Prompt, repetition: int) -> None:
@@ -340,12 +356,15 @@ class Telephony:
         if isinstance(output, outputs.IncomingCall):
             self._arrived(output)
             return
+        if isinstance(output, outputs.Replied):
+            self._trunking.replied(output)
+            return
         leg = self._exchange.leg_of_call.get(output.call_id)
         if leg is None or leg.stage is Stage.ENDING:
             return
         match output:
             case outputs.CallProceeding():
-                leg.was_heard = True
+                self._outgoing.heard(leg)
             case outputs.CallRinging():
                 self._outgoing.ringing(leg, output)
             case outputs.CallAnswered():
@@ -419,6 +438,8 @@ class Telephony:
                 exchange.digit(leg, event.digit, KeyWay.TONE if event.in_band else KeyWay.EVENT, event.at)
             case media.StreamSilent():
                 leg.trace.add(event.at, "rtp.silent", leg_id=leg.leg_id, seconds=event.silent_seconds)
+                limit_seconds = self._settings.probe_seconds
+                exchange.carry(exchange.agent.probe(self._clock(), leg.sip_call_id, limit_seconds))
 
     def _finish_recording(self, path: str, duration_seconds: float, at: float, failure: str) -> None:
         recording_id, leg_id = self._recordings.pop(path)
@@ -454,9 +475,6 @@ class Telephony:
                 return
 
     # --- trunks ------------------------------------------------------------------------------------------------------
-
-    def _admits(self, host: str) -> bool:
-        return host in self._resolver.known_hosts or host in self._sources
 
     def _trunk_of(self, source: Address) -> Trunk | None:
         return self._resolver.trunk_at(source, self._settings.trunks)

@@ -4,27 +4,28 @@ dial ─▶ trunk's address, RTP ports ─▶ INVITE ─▶ Ringing* ─▶ Answ
                                          └─▶ NotAnswered
 """
 
+import asyncio
 import secrets
 
 from callwright.callflow import events
-from callwright.callflow.events import NotAnswered
-from callwright.callflow.outcome import CallStatus
-from callwright.errors import ErrorCode, SdpError, TelephonyError
+from callwright.errors import ErrorCode, SdpError, TelephonyError, TrunksFull
 from callwright.sip import outputs
-from callwright.sip.address import NameAddr, SipUri, escape_user
+from callwright.sip.address import NameAddr
 from callwright.sip.digest import Credentials
+from callwright.sip.streams import place_text
 from callwright.telephony import leg as legs
-from callwright.telephony.exchange import NOT_ACCEPTABLE_HERE, UNAVAILABLE, Exchange, place
+from callwright.telephony.exchange import NORMAL_CLEARING, NOT_ACCEPTABLE_HERE, Exchange
 from callwright.telephony.leg import Leg, Stage
-from callwright.telephony.trunk import Resolver
+from callwright.telephony.signalling import sip_token
+from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
 
 
 class Outgoing:
     """Dials legs. `host` is what we are reached at: the host part of our From where the trunk wants no other."""
 
-    def __init__(self, exchange: Exchange, resolver: Resolver, host: str) -> None:
+    def __init__(self, exchange: Exchange, trunking: Trunking, host: str) -> None:
         self._exchange = exchange
-        self._resolver = resolver
+        self._trunking = trunking
         self._host = host
 
     def dial(self, leg: Leg) -> None:
@@ -36,10 +37,15 @@ class Outgoing:
     async def _prepare(self, leg: Leg) -> None:
         exchange = self._exchange
         try:
-            leg.next_hops = list(await self._resolver.resolve(leg.trunk))
+            leg.attempts = await self._trunking.admit(leg.leg_id, leg.trunk)
+        except TrunksFull as error:
+            last = legs.could_not_dial(leg, exchange.clock(), ErrorCode.TRUNK_CAPACITY, str(error))
+            exchange.end(leg, legs.not_dialled(leg, exchange.clock()) if leg.hang_up_wanted else last)
+            return
         except TelephonyError as error:
             exchange.end(leg, legs.could_not_dial(leg, exchange.clock(), ErrorCode.CONNECTIVITY, str(error)))
             return
+        leg.admitted = leg.attempts[0].trunk
         try:
             leg.local = await exchange.media.open(leg.leg_id)
         except TelephonyError as error:
@@ -47,15 +53,16 @@ class Outgoing:
             exchange.end(leg, legs.could_not_dial(leg, exchange.clock(), code, str(error)))
             return
         if leg.hang_up_wanted:
-            reason = "hung up before it was dialled"
-            exchange.end(leg, NotAnswered(exchange.clock(), leg.leg_id, CallStatus.CANCELED, None, reason))
+            exchange.end(leg, legs.not_dialled(leg, exchange.clock()))
         else:
             self._invite(leg)
 
     def _invite(self, leg: Leg) -> None:
         exchange = self._exchange
         now = exchange.clock()
-        trunk, next_hop = leg.trunk, leg.next_hops.pop(0)
+        attempt = leg.attempts.pop(0)
+        trunk, next_hop = attempt.trunk, attempt.address
+        leg.trunk, leg.was_heard = trunk, False
         try:
             offer = leg.offer()
         except SdpError as error:
@@ -67,31 +74,37 @@ class Outgoing:
             "telephony.trunk",
             leg_id=leg.leg_id,
             trunk=trunk.name,
-            address=place(next_hop),
+            address=place_text(next_hop),
             sip_call_id=leg.sip_call_id,
             codecs=" ".join(trunk.codecs),
         )
-        host = trunk.host.strip("[]")
-        callee = SipUri(host, escape_user(trunk.number(leg.destination)), None if trunk.port == 5060 else trunk.port)
-        caller = SipUri(trunk.from_domain or self._host, escape_user(trunk.number(leg.source)))
+        callee = trunk.callee(leg.destination)
         leg.stage = Stage.CALLING
+        if leg.attempts:
+            leg.patience = asyncio.get_running_loop().call_later(FAILOVER_SECONDS, self._impatient, leg)
         exchange.carry(
             exchange.agent.invite(
                 now,
                 leg.sip_call_id,
                 target=callee,
                 next_hop=next_hop,
-                from_=NameAddr(str(caller)),
+                from_=trunk.caller(leg.source, self._host),
                 to=NameAddr(str(callee)),
                 offer=offer,
-                extra_headers=trunk.session_headers(leg.trace.session_id),
+                extra_headers=trunk.call_headers(leg.source, self._host, leg.trace.session_id),
                 credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
             )
         )
 
+    def heard(self, leg: Leg) -> None:
+        """The trunk works on the call: no other address is tried."""
+        leg.was_heard = True
+        leg.stop_waiting()
+        self._trunking.heard(leg.trunk)
+
     def ringing(self, leg: Leg, ringing: outputs.CallRinging) -> None:
         """The callee's phone rings, or the network lets something be heard already."""
-        leg.was_heard = True
+        self.heard(leg)
         exchange = self._exchange
         now = exchange.clock()
         if ringing.sdp:
@@ -120,8 +133,45 @@ class Outgoing:
 
     def failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
         """The INVITE came to nothing."""
-        unreachable = failure.locally_generated and failure.status == UNAVAILABLE and not leg.was_heard
-        if unreachable and leg.next_hops and not leg.hang_up_wanted and leg.given_up is None:
-            self._invite(leg)  # the trunk has a further address (RFC 3263 §4.3)
+        leg.stop_waiting()
+        goes_on = self._trunking.goes_on(leg.trunk, failure, was_heard=leg.was_heard)
+        if goes_on and not leg.hang_up_wanted and leg.given_up is None and self._next(leg):
+            self._invite(leg)  # a further address of the trunk, or of its group (RFC 3263 §4.3)
         else:
             self._exchange.end(leg, legs.not_answered(leg, failure, self._exchange.clock()))
+
+    def finished(self, leg: Leg) -> None:
+        """The leg is over: another call may have its place on the trunk."""
+        leg.stop_waiting()
+        if leg.admitted is not None:
+            self._trunking.leave(leg.admitted)
+            leg.admitted = None
+
+    def _next(self, leg: Leg) -> bool:
+        """Whether there is a further attempt, now the first of the list, at a trunk with room for the call."""
+        while leg.attempts:
+            following = leg.attempts[0].trunk
+            is_closed = self._trunking.is_closed(following)
+            if not is_closed and leg.admitted is not None and self._trunking.move(leg.admitted, following):
+                leg.admitted = following
+                return True
+            leg.attempts.pop(0)
+        return False
+
+    def _impatient(self, leg: Leg) -> None:
+        """Nothing was heard from this address: try the next one, and take this call back should it answer after all."""
+        leg.patience = None
+        if leg.stage is not Stage.CALLING or leg.was_heard or leg.hang_up_wanted or leg.given_up is not None:
+            return
+        silent = leg.trunk
+        self._trunking.silent(silent)
+        if not self._next(leg):
+            return
+        exchange = self._exchange
+        now = exchange.clock()
+        leg.trace.add(now, "telephony.failover", leg_id=leg.leg_id, trunk=silent.name, reason="no sign of life")
+        abandoned, leg.sip_call_id = leg.sip_call_id, sip_token()
+        exchange.leg_of_call.pop(abandoned, None)
+        exchange.leg_of_call[leg.sip_call_id] = leg
+        exchange.carry(exchange.agent.hang_up(now, abandoned, NORMAL_CLEARING))
+        self._invite(leg)

@@ -8,18 +8,24 @@ import asyncio
 import re
 import secrets
 import socket
+import ssl
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from callwright.errors import TelephonyError
 from callwright.sip.agent import UserAgent
 from callwright.sip.message import Request
 from callwright.sip.outputs import Address, Output, Received, Transmit
+from callwright.sip.streams import TCP, TLS, StreamAddress
 from callwright.telemetry.clock import Clock
 from callwright.telephony.datagrams import Datagrams, open_udp_socket
+from callwright.telephony.streams import Streams, open_tcp_socket
+from callwright.telephony.tls import server_context
 
 TOKEN_BYTES = 12
+PORT_ATTEMPTS = 20
 MOST_SOURCES = 1_024
 """Sources whose budgets are kept; the one that was silent longest is forgotten first."""
 DATAGRAMS_PER_SECOND = 10_000.0
@@ -43,6 +49,31 @@ def bind_sip(host: str, port: int, setting: str = "--sip, CALLWRIGHT_SIP") -> so
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TelephonyError(f"SIP cannot listen on UDP {host}:{port}: {why} ({setting} changes it)") from error
+
+
+def bind_sip_pair(host: str, port: int, setting: str = "--sip, CALLWRIGHT_SIP") -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on the same port; port 0 picks one that is free for both."""
+    for _ in range(PORT_ATTEMPTS - 1 if port == 0 else 0):
+        udp = bind_sip(host, port, setting)
+        try:
+            return udp, open_tcp_socket(host, udp.getsockname()[1])
+        except OSError:  # somebody has the same port for TCP
+            udp.close()
+    udp = bind_sip(host, port, setting)
+    try:
+        return udp, bind_tcp(host, udp.getsockname()[1], setting)
+    except TelephonyError:
+        udp.close()
+        raise
+
+
+def bind_tcp(host: str, port: int, setting: str = "--sip-tls, CALLWRIGHT_SIP_TLS") -> socket.socket:
+    """A socket bound for connections; TelephonyError names the `setting` that changes where."""
+    try:
+        return open_tcp_socket(host, port)
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TelephonyError(f"SIP cannot listen on TCP {host}:{port}: {why} ({setting} changes it)") from error
 
 
 def readable_text(data: bytes) -> str:
@@ -100,15 +131,57 @@ class News(Protocol):
         """A message of this call left or came."""
 
 
+class StreamPeers(Protocol):
+    """Whoever knows the peers of connections."""
+
+    def admits(self, host: str) -> bool:
+        """Whether this IP address may connect to us."""
+
+    def context(self, address: StreamAddress) -> ssl.SSLContext | None:
+        """The TLS settings for an address; None when there are none."""
+
+    def connection_failed(self, address: Address) -> None:
+        """A connection broke or could not be made."""
+
+
+class Everybody:
+    """Peers of whoever lets everybody connect and connects to nobody with TLS."""
+
+    def admits(self, host: str) -> bool:  # noqa: ARG002  the port of StreamPeers
+        """Everybody is let in."""
+        return True
+
+    def context(self, address: StreamAddress) -> ssl.SSLContext | None:  # noqa: ARG002  likewise
+        """No TLS to others."""
+        return None
+
+    def connection_failed(self, address: Address) -> None:
+        """Nobody takes note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where peers connect with TLS, and how we prove ourselves."""
+
+    host: str
+    port: int
+    certificate: str
+    "PEM file"
+    key: str = ""
+
+
 class Signalling:
-    """One UDP socket and one user agent on the running loop."""
+    """One user agent on the running loop, with its UDP socket and its connections."""
 
     def __init__(self, udp: socket.socket, agent: UserAgent, clock: Clock, news: News) -> None:
         self._agent = agent
         self._clock = clock
         self._news = news
         self._loop = asyncio.get_running_loop()
-        self._datagrams = Datagrams(udp, self._received, self._gone)
+        self._datagrams = Datagrams(udp, self.receive, self.gone)
+        self.streams: Streams | None = None
+        "connections; without them only datagrams are sent"
+        self._peers: StreamPeers | None = None
         self._pending: deque[tuple[Output, bytes]] = deque()
         self._carrying = False
         self._timer: asyncio.TimerHandle | None = None
@@ -117,8 +190,19 @@ class Signalling:
 
     @property
     def unsent(self) -> int:
-        """Datagrams that the system had no room for."""
-        return self._datagrams.unsent
+        """Messages that the system had no room for."""
+        return self._datagrams.unsent + (self.streams.unsent if self.streams is not None else 0)
+
+    async def open_streams(
+        self, tcp: socket.socket, tls: "Listening | None", peers: "StreamPeers", local_host: str
+    ) -> None:
+        """Take and make connections; `tcp` is bound. TelephonyError when TLS cannot be had."""
+        context = None if tls is None else server_context(tls.certificate, tls.key)
+        self._peers = peers
+        self.streams = Streams(self.receive, self.gone, peers.admits, peers.context, local_host=local_host)
+        await self.streams.listen(tcp, TCP)
+        if tls is not None:
+            await self.streams.listen(bind_tcp(tls.host, tls.port), TLS, context)
 
     def carry(self, outputs: Iterable[Output], cause: bytes = b"") -> None:
         """Carry outputs out, in order; those of wishes made from within `told` come after the rest.
@@ -144,11 +228,18 @@ class Signalling:
             self._timer.cancel()
             self._timer = None
         self._datagrams.close()
+        if self.streams is not None:
+            self.streams.close()
 
     def _carry_one(self, output: Output, cause: bytes) -> None:
         match output:
             case Transmit(data=data, destination=destination, call_id=call_id):
-                self._datagrams.send(data, destination)
+                if not isinstance(destination, StreamAddress):
+                    self._datagrams.send(data, destination)
+                elif self.streams is not None:
+                    self.streams.send(data, destination)
+                else:
+                    self._loop.call_soon(self.gone, destination, "no connections here")
                 if call_id:
                     self._news.recorded(call_id, data, destination, sent=True)
             case Received(call_id=call_id, source=source):
@@ -156,10 +247,14 @@ class Signalling:
             case _:
                 self._news.told(output)
 
-    def _received(self, data: bytes, source: Address) -> None:
+    def receive(self, data: bytes, source: Address) -> None:
+        """One message came."""
         self.carry(self._agent.receive(self._clock(), data, source), data)
 
-    def _gone(self, destination: Address, _reason: str) -> None:
+    def gone(self, destination: Address, _reason: str) -> None:
+        """An address cannot be reached, or its connection broke."""
+        if self._peers is not None and isinstance(destination, StreamAddress):
+            self._peers.connection_failed(destination)
         if not self._closed:
             self.carry(self._agent.transport_failed(self._clock(), destination))
 

@@ -34,6 +34,8 @@ FAULT_PAUSE_SECONDS: Final = 60.0
 """How long an endpoint rests after something broke here, so that nobody is sent one event again and again."""
 SWEEP_SECONDS: Final = HOUR
 """How often events that are held are looked through for those that are too old."""
+IDLE_LOOK_SECONDS: Final = 10.0
+"""How long an event may stay unseen that another process owes, such as `callwright numbers`, which cannot wake us."""
 
 _log = logging.getLogger(__name__)
 
@@ -167,6 +169,7 @@ class Deliverer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        idle_look_seconds: float = IDLE_LOOK_SECONDS,
     ) -> None:
         """`sleep` waits in platform time and `jitter` gives numbers from 0 to 1; both are handed in by tests."""
         self._outbox = outbox
@@ -175,6 +178,7 @@ class Deliverer:
         self._sleep = sleep
         self._jitter = jitter
         self._timeout_seconds = timeout_seconds
+        self._idle_look_seconds = idle_look_seconds
         self._endpoints: dict[tuple[str, str], _Endpoint] = {}
         self._on_the_way: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -267,7 +271,7 @@ class Deliverer:
             failing: most - sum(len(known.sending) for known in self._endpoints.values() if known.failing is failing)
             for failing, most in ((False, MOST_ON_THE_WAY), (True, MOST_TO_FAILING))
         }
-        wake_at = self._sweep_at
+        wake_at = min(self._sweep_at, now + self._idle_look_seconds)
         for lane in lanes:
             endpoint = self._endpoints.setdefault((lane.sub_account_id, lane.kind), _Endpoint())
             first_at = max(lane.first_due_at, endpoint.not_before)

@@ -30,6 +30,7 @@ URL: Schema = {"type": "string", "maxLength": 2048, "pattern": r"^[hH][tT][tT][p
 LANGUAGE: Schema = {"description": "a text such as en-US, read when `voiceProfile` is absent"}
 WRITTEN_NUMBER: Schema = {**text(3, 1000, r"^[+0-9\s().\-]+$"), "examples": ["+6512345678"]}
 NUMBER_AS_INTEGER: Schema = {"type": "integer", "minimum": 1, "maximum": 10**15 - 1}
+AUDIO_FORMAT: Schema = {**maybe(one_of("mp3", "wav")), "description": "mp3 unless given"}
 FOLDER: Schema = {**text(0, 1024), "description": "a folder; no .. in it"}
 CREDENTIAL = text(1, 1024, r"\S")
 CLIENT_ID = maybe(text(0, 256))
@@ -140,6 +141,7 @@ REQUESTS: dict[str, Schema] = {
                     "username": CREDENTIAL,
                     "password": CREDENTIAL,
                     "path": {**text(3, 1024), "description": "a bucket, then a folder in it"},
+                    "audioFormat": AUDIO_FORMAT,
                 },
                 ["protocol", "host", "username", "password", "path"],
             ),
@@ -151,10 +153,14 @@ REQUESTS: dict[str, Schema] = {
                     "username": CREDENTIAL,
                     "password": CREDENTIAL,
                     "path": FOLDER,
+                    "audioFormat": AUDIO_FORMAT,
                 },
                 ["protocol", "host", "username", "password", "path"],
             ),
-            record({"protocol": {"const": "LOCAL"}, "path": FOLDER}),
+            record(
+                {"protocol": {"const": "LOCAL"}, "path": FOLDER, "audioFormat": AUDIO_FORMAT},
+                ["protocol", "path"],
+            ),
         ]
     },
     "ExportRequest": record(

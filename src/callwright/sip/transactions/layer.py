@@ -6,6 +6,7 @@ belong to no transaction are left to the user agent; responses that belong to no
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from callwright.errors import SipSyntaxError
@@ -17,11 +18,13 @@ from callwright.sip.parse import serialize
 from callwright.sip.profile import AgentProfile
 from callwright.sip.responses import answer_address
 from callwright.sip.schedule import Schedule
+from callwright.sip.streams import DEFAULT_PORTS, MOST_DATAGRAM_BYTES, TCP, UDP, StreamAddress, transport_of
 from callwright.sip.transactions.client_invite import ClientInvite
 from callwright.sip.transactions.client_other import ClientOther
 from callwright.sip.transactions.effects import Effect, Effects
 from callwright.sip.transactions.server_invite import ServerInvite
 from callwright.sip.transactions.server_other import ServerOther
+from callwright.sip.transactions.timers import Timers
 from callwright.sip.validation import validate_response
 
 ClientKey = tuple[str, str]
@@ -52,7 +55,7 @@ class ServerUser(Protocol):
 class ClientTransaction:
     """A request of ours that still means something."""
 
-    __slots__ = ("ack", "data", "destination", "key", "layer", "machine", "request", "scheduled", "user")
+    __slots__ = ("ack", "data", "destination", "key", "layer", "machine", "narrower", "request", "scheduled", "user")
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class ClientTransaction:
         self.data = serialize(request)
         self.ack = b""
         self.destination = destination
+        self.narrower: Address | None = None  # where to try over UDP when the connection for a large request fails
         self.user = user
         self.scheduled: float | None = None
 
@@ -125,9 +129,11 @@ class TransactionLayer:
         self.out: list[Output] = []
         self.counts: Counter[str] = Counter()
         self.schedule = Schedule()
-        self._sent_by = host_port_text(profile.host, profile.port)
-        parameter = "" if profile.transport == "UDP" else f";transport={profile.transport.lower()}"
-        self.contact = f"<sip:{profile.user}@{self._sent_by}{parameter}>"
+        self._reliable = replace(profile.timers, reliable=True)
+        self._sent_by = {
+            transport: host_port_text(profile.host, profile.stream_ports.get(transport, profile.port))
+            for transport in DEFAULT_PORTS
+        }
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._merged: dict[tuple[str, ...], ServerTransaction] = {}
@@ -147,20 +153,71 @@ class TransactionLayer:
         self, now: float, request: Request, destination: Address, user: ClientUser, *, via: str | None = None
     ) -> ClientTransaction:
         """Send a request, which has no Via yet. `via` only for CANCEL, which repeats its INVITE's (RFC 3261 §9.1)."""
+        narrower = None
         if via is None:
-            via = self._new_via()
+            if self._outgrows(request, destination):
+                narrower, destination = destination, StreamAddress(*destination, TCP)
+                self._name_contact(request, destination)
+            via = self._new_via(destination)
         request.headers.insert_first("Via", via)
-        machine = (ClientInvite if request.method == "INVITE" else ClientOther)(self.profile.timers)
         key = (via.rpartition("branch=")[2], request.method)
-        transaction = ClientTransaction(self, machine, key, request, destination, user)
-        self._clients[key] = transaction
-        self._by_destination.setdefault(destination, set()).add(transaction)
-        self.run_client(now, transaction, machine.start(now))
+        transaction = ClientTransaction(self, self._machine(request, destination), key, request, destination, user)
+        transaction.narrower = narrower
+        self._start(now, transaction)
         return transaction
+
+    def _start(self, now: float, transaction: ClientTransaction) -> None:
+        self._clients[transaction.key] = transaction
+        self._by_destination.setdefault(transaction.destination, set()).add(transaction)
+        self.run_client(now, transaction, transaction.machine.start(now))
+
+    def _machine(self, request: Request, destination: Address) -> ClientInvite | ClientOther:
+        return (ClientInvite if request.method == "INVITE" else ClientOther)(self._timers(destination))
+
+    def _outgrows(self, request: Request, destination: Address) -> bool:
+        """Whether a request is too large for a datagram and may take a connection instead (RFC 3261 §18.1.1)."""
+        if transport_of(destination) != UDP or not self.profile.may_grow(destination):
+            return False
+        via = Headers([("Via", self._new_via(destination))])
+        whole = Request(request.method, request.uri, Headers([*via, *request.headers]), request.body)
+        return len(serialize(whole)) > MOST_DATAGRAM_BYTES
+
+    def _shrink(self, now: float, transaction: ClientTransaction, destination: Address) -> None:
+        """Send the request of `transaction` again, over UDP: nobody listens for connections there.
+
+        "If an element sends a request over TCP because of these message size constraints, and that request would have
+        otherwise been sent over UDP, if the attempt to establish the connection generates either an ICMP Protocol Not
+        Supported, or results in a TCP reset, the element SHOULD retry the request, using UDP."
+        """
+        self._forget_client(transaction)
+        request = transaction.request
+        request.headers.remove("Via")
+        self._name_contact(request, destination)
+        via = self._new_via(destination)
+        request.headers.insert_first("Via", via)
+        transaction.key = (via.rpartition("branch=")[2], request.method)
+        transaction.data = serialize(request)
+        transaction.destination, transaction.narrower = destination, None
+        transaction.machine = self._machine(request, destination)
+        self.counts["connection refused, sent as a datagram"] += 1
+        self._start(now, transaction)
+
+    def _name_contact(self, request: Request, destination: Address) -> None:
+        if "Contact" in request.headers:
+            request.headers.set("Contact", self.contact(destination))
+
+    def contact(self, peer: Address) -> str:
+        """Our Contact for a peer that is reached there."""
+        transport = transport_of(peer)
+        parameter = "" if transport == UDP else f";transport={transport.lower()}"
+        return f"<sip:{self.profile.user}@{self._sent_by[transport]}{parameter}>"
+
+    def _timers(self, peer: Address) -> Timers:
+        return self.profile.timers if transport_of(peer) == UDP else self._reliable
 
     def send_once(self, request: Request, destination: Address, name: str) -> bytes:
         """Send an ACK for a 2xx: no transaction, a branch of its own (RFC 3261 §13.2.2.4). Returns what was sent."""
-        request.headers.insert_first("Via", self._new_via())
+        request.headers.insert_first("Via", self._new_via(destination))
         data = serialize(request)
         self.out.append(Transmit(data, destination, name))
         return data
@@ -181,7 +238,7 @@ class TransactionLayer:
             return
         # RFC 3261 §18.1.2: without the sent-by that we put into our Vias, "the response MUST be silently discarded".
         transaction = self._clients.get((via.branch or "", envelope.cseq.method))
-        if transaction is None or host_port_text(via.host, via.port) != self._sent_by:
+        if transaction is None or host_port_text(via.host, via.port) not in self._sent_by.values():
             self.counts["stray response"] += 1
             return
         sequence = str(envelope.cseq)
@@ -213,6 +270,8 @@ class TransactionLayer:
                     transaction.user.responded(now, transaction, *received)
                 case Effect.TIMED_OUT:
                     transaction.user.failed(now, transaction, 408, "no response")
+                case Effect.UNREACHABLE if transaction.narrower is not None:
+                    self._shrink(now, transaction, transaction.narrower)
                 case Effect.UNREACHABLE:
                     transaction.user.failed(now, transaction, 503, "the network could not deliver the request")
                 case _:
@@ -222,9 +281,13 @@ class TransactionLayer:
         self._clients.pop(transaction.key, None)
         self._leave_destination(transaction)
 
-    def _new_via(self) -> str:
-        # RFC 3581 §3: rport asks that responses come back to the port we sent from.
-        return f"SIP/2.0/{self.profile.transport} {self._sent_by};rport;branch={BRANCH_COOKIE}{self.token()}"
+    def _new_via(self, destination: Address) -> str:
+        # RFC 3581 §3: rport asks that responses come back to the port we sent from; RFC 5923 §5: alias allows the peer
+        # to send its own requests back over our connection.
+        transport = transport_of(destination)
+        alias = "" if transport == UDP else ";alias"
+        branch = f"{BRANCH_COOKIE}{self.token()}"
+        return f"SIP/2.0/{transport} {self._sent_by[transport]};rport{alias};branch={branch}"
 
     # Server side
 
@@ -248,7 +311,8 @@ class TransactionLayer:
 
     def accept(self, arrival: Arrival, user: ServerUser | None) -> ServerTransaction:
         """Take up a new request; answer it with `respond`."""
-        machine = (ServerInvite if arrival.method == "INVITE" else ServerOther)(self.profile.timers)
+        timers = self._timers(arrival.envelope.source)
+        machine = (ServerInvite if arrival.method == "INVITE" else ServerOther)(timers)
         key = arrival.envelope.server_key(arrival.method)
         transaction = ServerTransaction(self, machine, key, arrival, user)
         self._servers[key] = transaction

@@ -1,0 +1,100 @@
+"""`[trunks.NAME]` with everything that can be said about a trunk."""
+
+import pytest
+
+from callwright.errors import SettingsError
+from callwright.settings import load
+from callwright.settings_trunk import TrunkUri, parse_trunk_uri
+
+WHOLE = """
+[trunks.main]
+uri = "sip:trunk.example.com;transport=TLS"
+username = "us"
+password = "secret"
+register = true
+expires = 600
+group = "carriers"
+priority = 10
+weight = 3
+ca_file = "ca.pem"
+certificate = "us.pem"
+key = "us.key"
+number_format = "national"
+country = "sg"
+identity = "p-asserted-identity"
+privacy = "id"
+from_user = "us"
+from_domain = "example.com"
+sources = ["192.0.2.7", "2001:DB8::7"]
+max_calls = 30
+calls_per_second = 5
+rewrite = ['^00(.*)$ -> 011\\1', '^9 -> ']
+codecs = ["PCMA"]
+
+[trunks.main.headers]
+X-Account = "12345"
+
+[trunks.spare]
+uri = "sip:192.0.2.9"
+group = "carriers"
+priority = 20
+"""
+
+
+def test_everything_about_a_trunk_is_read() -> None:
+    main, spare = load(WHOLE, {}, {}).trunks
+    assert main.address == TrunkUri("trunk.example.com", 5061, "TLS", port_named=False)
+    assert (main.register_seconds, main.group, main.priority, main.weight) == (600, "carriers", 10, 3)
+    assert (main.ca_file, main.certificate, main.key) == ("ca.pem", "us.pem", "us.key")
+    assert (main.number_format, main.country, main.identity, main.privacy) == (
+        "national", "SG", "P-Asserted-Identity", "id",
+    )  # fmt: skip
+    assert (main.from_user, main.from_domain, main.headers) == ("us", "example.com", (("X-Account", "12345"),))
+    assert main.sources == ("192.0.2.7", "2001:db8::7")
+    assert (main.max_calls, main.calls_per_second) == (30, 5)
+    assert main.rewrite == (("^00(.*)$", "011\\1"), ("^9", ""))
+    assert (main.options_seconds, spare.options_seconds) == (30, 30)
+    assert (spare.register_seconds, spare.weight, spare.number_format) == (0, 1, "+E.164")
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("register = true", "'username' of .*registered"),
+        ("register = 'yes'", "true or false"),
+        ("priority = -1", "whole number from 0"),
+        ("weight = 'x'", "whole number from 0"),
+        ("group = 'a b'", "a group's name"),
+        ("key = 'us.key'", "'certificate' of .*missing"),
+        ("number_format = 'E164'", r"Did you mean 'E\.164'"),
+        ("number_format = 'national'", "'country' of .*two letters"),
+        ("identity = 'P-Asserted-Identiy'", "Did you mean 'P-Asserted-Identity'"),
+        ("privacy = 'full'", "none of none, id"),
+        ("sources = ['trunk.example.com']", "not an IP address"),
+        ("max_calls = true", "whole number"),
+        ("rewrite = ['+65']", "between pattern and replacement"),
+        ("rewrite = ['(65 -> x']", "no rule"),
+        ("rewrite = ['65 -> \\1']", "no rule"),
+        ("from_domain = 'a b'", "neither an IP address nor a host name"),
+        ("headers = { Via = 'x' }", "'Via' is no header"),
+        ("headers = { 'X A' = 'x' }", "'X A' is no header"),
+        ('headers = { X-A = "a\\r\\nB: c" }', "not one line"),
+    ],
+)
+def test_what_is_wrong_with_a_trunk_is_said(line: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        load(f"[trunks.a]\nuri = 'sip:192.0.2.1'\n{line}\n", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ("sip:a.example.com;transport=tcp", TrunkUri("a.example.com", 5060, "TCP", port_named=False)),
+        ("sip:a.example.com:5070;transport=Udp", TrunkUri("a.example.com", 5070, "UDP")),
+        ("sip:[2001:db8::1];transport=tls", TrunkUri("2001:db8::1", 5061, "TLS", port_named=False)),
+        ("sip:[2001:db8::1]:5061;transport=tls", TrunkUri("2001:db8::1", 5061, "TLS")),
+    ],
+)
+def test_a_trunk_uri_may_name_its_transport(text: str, uri: TrunkUri) -> None:
+    assert parse_trunk_uri(text) == uri
+    assert parse_trunk_uri(f"sip:{uri}") == uri
