@@ -9,7 +9,6 @@ import asyncio
 import select
 import socket
 import ssl
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
@@ -26,10 +25,6 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MOST_ADDRESSES_TRIED = 4
 _RESOLVER_THREADS = 8
-
-# httpcore looks for this module some ten times a request, to find out whether it runs under trio. While it is absent,
-# each look goes through every folder of the path; an entry of None is Python's way to say: do not look.
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # documented, but not in the types
 
 
 class SystemResolver:
