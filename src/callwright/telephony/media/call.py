@@ -12,7 +12,7 @@ from callwright.rtp import rtcp
 from callwright.rtp.statistics import mos
 from callwright.telephony.media.hearing import Hearing
 from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
-from callwright.telephony.media.outbound import Outbound
+from callwright.telephony.media.outbound import Outbound, Playback
 from callwright.telephony.media.pacer import Slot
 from callwright.telephony.media.prompts import PromptFiles
 from callwright.telephony.media.recorder import Recorder
@@ -166,10 +166,20 @@ class Call:
         self._slot.set_sending(self._row, sends)
         self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
         self.hearing.agree(remote)
+        self._begin(now)
         recent = time.time() - RECENT_SECONDS
         for data, arrival, source in said:
             if source == self._source and arrival >= recent:
                 self._take(data, arrival, now)
+
+    def play(self, playback: Playback, files: PromptFiles, now: float) -> None:
+        """Play it, behind what plays and waits already; the first sound of a stream that was just connected at once."""
+        self.outbound.play(playback, files, now)
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        if self._slot is not None and self.outbound.has_sound:
+            self._slot.begin(self._row, now)
 
     def receive_rtp(self, now: float) -> bool:
         """Take one datagram from the socket; False when there was none."""

@@ -148,6 +148,11 @@ class Outbound:
         if not self._codec or self._load(playback, files, now):
             self._queue.append(playback)
 
+    @property
+    def has_sound(self) -> bool:
+        """Does a playback play or wait?"""
+        return self._playing is not None or bool(self._queue)
+
     def cut(self, playback_id: str, now: float) -> None:
         """Stop a playback that plays or waits; unknown ones are over already."""
         if self._playing is not None and self._playing.playback_id == playback_id:

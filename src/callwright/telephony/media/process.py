@@ -154,7 +154,7 @@ class MediaProcess:
             case protocol.ConnectStream():
                 self._connect(call, command, now)
             case protocol.PlayPrompt():
-                call.outbound.play(Playback(command.playback_id, command.paths, command.repetition), self._files, now)
+                call.play(Playback(command.playback_id, command.paths, command.repetition), self._files, now)
             case protocol.CutPlayback():
                 call.outbound.cut(command.playback_id, now)
             case protocol.BridgeStreams():
