@@ -68,7 +68,7 @@ class Slot:
         self._steps[row] = 0
         self._calls[row] = call
         self._fresh.add(row)
-        call.packet = self._row_bytes(row)
+        call.use(self._row_bytes(row))
         return row
 
     def begin(self, row: int, now: float) -> None:
@@ -131,7 +131,7 @@ class Slot:
         self._steps[:rows] = steps
         self._unused = list(range(rows, 2 * rows))
         for row, call in self._calls.items():
-            call.packet = self._row_bytes(row)
+            call.use(self._row_bytes(row))
 
     def _row_bytes(self, row: int) -> memoryview:
         return self._packets[row : row + 1].view(np.uint8).data
