@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Tests start hundreds of interpreters: each would compile the whole source anew where the environment forbids bytecode.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench lock clean
+.PHONY: help run test fuzz check fix bench lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +18,11 @@ run: $(VENV)/run.stamp ## start callwright with its built-in carrier (settings: 
 
 test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose)
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+fuzz: $(VENV)/dev.stamp ## bent SIP messages and property tests with very many examples (takes long)
+	FUZZ_MESSAGES=100000 $(BIN)/pytest -n 2 --dist worksteal --timeout 0 --hypothesis-profile fuzz \
+	    tests/sip tests/rtp tests/audio tests/contract tests/callflow tests/speech/test_text.py tests/speech/test_ssml.py \
+	    tests/test_numbers.py tests/test_settings.py $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, format and types
 	$(BIN)/ruff check .

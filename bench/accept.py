@@ -19,7 +19,7 @@ TARGET_PER_SECOND = 1_500.0
 async def measure(rig: Rig) -> Result:
     """Sessions per second with the load generator on the same machine, and the server's processor time per POST."""
     pid = await rig.server_pid()
-    count = 200 if rig.quick else 6_000
+    count = 2 * CONNECTIONS if rig.quick else 6_000
     post = rig.callflow(PREMIUM_NUMBER)
     async with rig.connected() as connection:
         await accepted(connection, post)

@@ -15,7 +15,7 @@ TARGET_CPU_MS = 1.5
 async def measure(rig: Rig) -> Result:
     """Processor time of all callwright's processes per session, at a steady rate of new sessions."""
     sink, pid = await rig.sink(), await rig.server_pid()
-    per_second, count = (20, 20) if rig.quick else (50, 500)
+    per_second, count = (20, 4) if rig.quick else (50, 500)
     await sink.ask("mode counting")
     receiver = Receiver()
     await receiver.start()

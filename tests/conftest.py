@@ -43,6 +43,8 @@ class Site:
         self.data = data
         self.base_url = f"http://{node.http.address}"
         self.heard: dict[str, Heard] = {}
+        self.heard_at: dict[tuple[str, str], Heard] = {}
+        "by session and number, for sessions with several phones"
         self.news = News()
         self._numbers = itertools.count(1)
 
@@ -53,6 +55,7 @@ class Site:
 
     def hear(self, heard: Heard) -> None:
         self.heard[heard.session_id] = heard
+        self.heard_at[heard.session_id, heard.number] = heard
         self.news.tell()
 
     def phone(self, behaviour: Behaviour = QUICKLY) -> str:
@@ -61,9 +64,12 @@ class Site:
         self.carrier.behave(number, behaviour)
         return number
 
-    async def recording(self, session_id: str) -> Samples:
-        """What the callee heard, once the call is over."""
-        heard = await self.news.until(lambda: self.heard.get(session_id))
+    async def recording(self, session_id: str, number: str | None = None) -> Samples:
+        """What the callee heard, once the call is over; of several phones the one with this number."""
+        if number is None:
+            heard = await self.news.until(lambda: self.heard.get(session_id))
+        else:
+            heard = await self.news.until(lambda: self.heard_at.get((session_id, number)))
         assert heard.path is not None
         sound = wav.parse(heard.path.read_bytes())
         assert sound.sample_rate == 8000
@@ -120,7 +126,7 @@ class OpenSite(Protocol):
     def __call__(self, data: Path, toml: str = "", **flags: str) -> contextlib.AbstractAsyncContextManager[Site]: ...
 
 
-@pytest.fixture(name="open_site")
+@pytest.fixture(name="open_site", scope="session")
 def _open_site() -> OpenSite:
     return open_site
 

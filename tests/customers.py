@@ -161,13 +161,17 @@ def _check_leg(leg: Json) -> None:
         "sourceFormat", "destinationFormat", "sourceCountryCode", "destinationCountryCode", "callStatus",
         "callDuration",
     }  # fmt: skip
-    assert required <= set(leg) <= required | {"connectedTimestamp", "callQuality"}
+    reference = "destinationRefId" if leg["callDirection"] == "INBOUND" else "sourceRefId"
+    assert required <= set(leg) <= required | {"connectedTimestamp", "callQuality", reference}
     assert UUID.fullmatch(leg["callId"])
-    assert (leg["callDirection"], leg["callType"]) == ("OUTBOUND", "PSTN")
+    assert leg["callDirection"] in {"INBOUND", "OUTBOUND"}
+    assert leg["callType"] == "PSTN"
     assert (leg["sourceFormat"], leg["destinationFormat"]) == ("MSISDN", "MSISDN")
     assert all(SECONDS.fullmatch(value) for name, value in leg.items() if name.endswith("Timestamp"))
     assert isinstance(leg["callDuration"], int)
-    assert ("connectedTimestamp" in leg) == (leg["callStatus"] == "COMPLETED")
+    assert leg["callStatus"] != "COMPLETED" or "connectedTimestamp" in leg
+    # A caller who heard ringback and left before anybody answered was connected, and is CANCELED (§5.4).
+    assert "connectedTimestamp" not in leg or (leg["callStatus"] == "COMPLETED" or leg["callDirection"] == "INBOUND")
     if "connectedTimestamp" not in leg:
         assert leg["callDuration"] == 0
         assert "callQuality" not in leg

@@ -1,6 +1,8 @@
 """The pages say what the code does: generated parts are fresh, links lead somewhere, commands and keys exist."""
 
 import argparse
+import ast
+import importlib
 import inspect
 import json
 import re
@@ -16,14 +18,21 @@ import pytest
 
 from callwright import cli
 from callwright.api.app import ROUTES
-from callwright.contract.codes import StatusCode
+from callwright.callflow.leg import TABLE, LegState
+from callwright.contract.call_events import CallEvent, CallEventStatus, DtmfVersion, call_action, call_status
+from callwright.contract.codes import ERROR_MESSAGES, StatusCode
+from callwright.contract.otp_request import parse_verification
 from callwright.contract.policy import RequestPolicy
+from callwright.contract.recordings import Recording, RecordingStatus, recording_updated
+from callwright.contract.reply import parse_reply
 from callwright.contract.request import parse_callflow
+from callwright.contract.virtual_numbers import VirtualNumber, numbers_updated
+from callwright.contract.webhook_config import WEBHOOK_TYPES
 from callwright.egress.client import Egress
 from callwright.node import Node
 from callwright.recordings.shelf import Recordings
 from callwright.settings import SubAccount, Trunk, load, reference
-from callwright.simulator.behaviour import SCRIPTED
+from callwright.simulator.behaviour import SCRIPTED, Behaviour, Press
 from callwright.speech.prompts import Prompts
 from callwright.switchboard.board import Switchboard
 from callwright.telephony.line import Telephony
@@ -114,10 +123,84 @@ def test_what_stands_there_as_json_is_json() -> None:
         json.loads(example)
 
 
-def test_every_code_that_a_page_names_exists() -> None:
-    known = {str(int(code)) for code in StatusCode}
-    for found in re.findall(r"-(1\d{3}|9999)\b", page("docs/api.md")):
+@pytest.mark.parametrize("name", ["api", "ivr", "webhooks", "durability", "operations"])
+def test_every_code_that_a_page_names_exists(name: str) -> None:
+    known = {str(int(code)) for code in (*StatusCode, *ERROR_MESSAGES)}
+    for found in re.findall(r"[ (/`]-([12]\d{3}|9999)\b", page(f"docs/{name}.md")):
         assert f"-{found}" in known
+
+
+def shape(value: object) -> object:
+    """The names in a JSON value, all the way down; of a list the first element's."""
+    if isinstance(value, dict):
+        return {name: shape(inside) for name, inside in value.items()}
+    return [shape(value[0])] if isinstance(value, list) else None
+
+
+def event(status: CallEventStatus) -> CallEvent:
+    return CallEvent("e", "c", "s", "riders_hq", status, inbound=False, source="+65", destination="+65", at=0.0)
+
+
+def test_the_webhooks_page_shows_bodies_of_every_type_as_they_are_sent() -> None:
+    recording = Recording("r", "s", "riders_hq", RecordingStatus.UPLOAD_COMPLETED, 0.0)
+    number = VirtualNumber("+6531580000", "reference", 0.0, 0.0)
+    sent = [
+        call_status(event(CallEventStatus.CALL_DISCONNECTED)),
+        call_action(event(CallEventStatus.ACTION_COMPLETED), dtmf="2", client_action_id="menu"),
+        recording_updated(recording, "path"),
+        numbers_updated("riders_hq", [number], frozenset({"+6531580000"})),
+    ]
+    examples = {body["eventType"]: body for body in map(json.loads, fences(ROOT / "docs/webhooks.md", "json"))}
+    for body in sent:
+        example = examples.pop(body["eventType"])
+        assert list(example) == list(body)
+        assert shape(example) == shape(body)
+        assert example["description"] == body["description"]
+    (summary,) = examples.values()
+    assert summary["version"] == 5
+    for kind in WEBHOOK_TYPES:
+        assert f"| `{kind}` |" in page("docs/webhooks.md")
+
+
+@pytest.mark.parametrize(("version", "shown"), [(3, "eventData"), (2, "eventData"), (1, "dtmf")])
+def test_the_webhooks_page_says_where_each_payload_version_has_its_digits(version: DtmfVersion, shown: str) -> None:
+    payload = call_action(event(CallEventStatus.ACTION_COMPLETED), dtmf="2", dtmf_version=version)["payload"]
+    assert isinstance(payload, dict)
+    row = next(line for line in page("docs/webhooks.md").splitlines() if line.startswith(f"| `{version}`"))
+    assert f"`{json.dumps({shown: payload[shown]})[1:-1]}`" in row
+
+
+def test_every_answer_that_the_conversations_page_shows_is_taken() -> None:
+    (answer,) = fences(ROOT / "docs/ivr.md", "json")
+    shown = re.findall(r"^\| (`\{.*\}`) \|", page("docs/ivr.md"), re.MULTILINE)
+    for text in [answer, *(text for cell in shown for text in re.findall(r"`(\{.*?\})`", cell))]:
+        parse_reply(text.encode(), RequestPolicy(), 0.0, "request")
+    assert len(shown) == 2
+
+
+def test_the_passcode_request_of_the_api_page_is_taken() -> None:
+    (request,) = fences(ROOT / "docs/api.md", "json")
+    assert parse_verification(request.encode()).code_length == 6
+
+
+def test_the_picture_of_a_leg_has_every_state_and_every_step() -> None:
+    drawn = set(re.findall(r"^    (\w+) --> (\w+):", page("docs/ivr.md"), re.MULTILINE))
+    steps = {(state, cell.next_state) for (state, _), cell in TABLE.items() if state is not cell.next_state}
+    assert drawn == {(one.name.lower(), two.name.lower()) for one, two in steps}
+    assert {name for step in drawn for name in step} == {state.name.lower() for state in LegState}
+
+
+def test_the_program_of_the_testing_page_names_what_there_is() -> None:
+    (program,) = fences(ROOT / "docs/testing.md", "python")
+    tree = ast.parse(program)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module or "")
+            assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+    known = {*inspect.signature(Behaviour).parameters, *inspect.signature(Press).parameters}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"Behaviour", "Press"}:
+            assert {keyword.arg for keyword in node.keywords} <= known
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -5,7 +5,7 @@ import sys
 
 import phonenumbers
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callwright.numbers import country_code, destination_allowed, masked, parse_msisdn, warm
@@ -169,7 +169,6 @@ def test_short_numbers_are_blocked_behind_their_country_code() -> None:
 @example("6512345678")
 @example("390612345678")
 @example("22501020304")
-@settings(deadline=None)
 def test_the_form_agrees_with_the_library_wherever_it_changes_no_digit(digits: str) -> None:
     ours = parse_msisdn(digits)
     try:
@@ -182,7 +181,6 @@ def test_the_form_agrees_with_the_library_wherever_it_changes_no_digit(digits: s
 
 
 @given(st.text())
-@settings(deadline=None)
 def test_any_text_gets_an_answer(text: str) -> None:
     msisdn = parse_msisdn(text)
     assert msisdn is None or parse_msisdn(msisdn) == msisdn

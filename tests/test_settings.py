@@ -268,6 +268,8 @@ def test_the_trunk_flag_stands_alone_over_the_tables_of_the_file() -> None:
         ("[subaccounts.abc]\ndestinations = [65]", "not a list"),
         ("[subaccounts.abc]\ncapture_defaults = 'oass'", "Did you mean 'oas'"),
         ("[subaccounts.abc]\nstrict_digit_timeout = 'yes'", "true or false"),
+        ("[subaccounts.abc]\ncapital_leg_keys = 1", "true or false"),
+        ("[subaccounts.abc]\naccept_old_shape = true", "Did you mean 'accept_old_shapes'"),
     ],
 )
 def test_wrong_tables_are_refused(text: str, complaint: str) -> None:
@@ -278,7 +280,8 @@ def test_wrong_tables_are_refused(text: str, complaint: str) -> None:
 def test_sub_accounts_say_what_they_may_do() -> None:
     loaded = load(
         '[subaccounts.riders_hq]\ncaller_ids = ["6588000000"]\ndestinations = ["+65", "62"]\n'
-        'capture_defaults = "oas"\nstrict_digit_timeout = true\ncoerce_numbers = true',
+        'capture_defaults = "oas"\nstrict_digit_timeout = true\ncoerce_numbers = true\n'
+        "accept_old_shapes = true\ncapital_leg_keys = true",
         {},
         {},
     )
@@ -288,6 +291,8 @@ def test_sub_accounts_say_what_they_may_do() -> None:
     assert account.capture_defaults == "oas"
     assert account.strict_digit_timeout
     assert account.coerce_numbers
+    assert account.accept_old_shapes
+    assert account.capital_leg_keys
 
 
 @pytest.mark.parametrize("text", [None, "[subaccounts.riders_hq]"])

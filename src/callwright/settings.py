@@ -96,6 +96,10 @@ class SubAccount:
     "refuse digitTimeout without overallTimeout with -1005 (contract §13 row 4)"
     coerce_numbers: bool = False
     "accept phone numbers written as JSON integers (contract §13 row 36)"
+    accept_old_shapes: bool = False
+    "accept on /callflows the single action of early v1.2 (contract §1.7)"
+    capital_leg_keys: bool = False
+    "call the legs of a summary CallA, CallB (contract §13 row 5)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +293,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "rtp_ports", "16384-32767", parse_port_range, "A-B",
-        "UDP ports for RTP and RTCP; a call takes two", "16384-32767",
+        "UDP ports for RTP and RTCP; a leg of a call takes two", "16384-32767",
     ),
     Setting(
         "data", "./callwright-data", _parse_path, "DIR",
-        "directory of the database, prompts and recordings of the built-in handset", "./callwright-data",
+        "directory of the database, prompts, waiting recordings, what the built-in handset heard", "./callwright-data",
     ),
     Setting(
         "api_key", None, _parse_api_key, "KEY",
@@ -474,7 +478,8 @@ def _trunk(name: str, table: Table) -> Trunk:
 def _sub_account(name: str, table: Table, development: bool) -> SubAccount:
     if not _SUB_ACCOUNT_ID.fullmatch(name):
         raise SettingsError(f"{table.place}: a sub-account's name is 3 to 50 letters, digits, '-', '.', '_' or '&'")
-    table.allow("caller_ids", "destinations", "capture_defaults", "strict_digit_timeout", "coerce_numbers")
+    choices = ("strict_digit_timeout", "coerce_numbers", "accept_old_shapes", "capital_leg_keys")
+    table.allow("caller_ids", "destinations", "capture_defaults", *choices)
     try:
         capture_defaults = _one_of("guide", "oas")(table.text("capture_defaults") or "guide")
     except ValueError as error:
@@ -489,6 +494,5 @@ def _sub_account(name: str, table: Table, development: bool) -> SubAccount:
         caller_ids=unlisted if caller_ids is None else caller_ids,
         destinations=(ANY_DESTINATION,) if prefixes == (ANY,) else prefixes,
         capture_defaults=capture_defaults,
-        strict_digit_timeout=table.truth("strict_digit_timeout"),
-        coerce_numbers=table.truth("coerce_numbers"),
+        **{key: table.truth(key) for key in choices},
     )

@@ -19,6 +19,7 @@ from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import LegSummary, SessionSummary
 from callwright.contract.policy import RequestPolicy
+from callwright.contract.webhooks import session_summary
 from callwright.settings import HostPort
 from callwright.storage.store import Store
 from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
@@ -201,6 +202,9 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         board=board,
         store=store,
         policy_for=lambda name: installation.policies.get(name, RequestPolicy()),
+        summary_body=lambda summary: session_summary(
+            summary, reference_ids=store.reference_ids(summary.sub_account_id)
+        ),
         clock=lambda: installation.now,
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,

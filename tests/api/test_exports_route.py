@@ -111,6 +111,20 @@ async def test_a_job_becomes_a_file_that_needs_no_key(api: "Installation", expor
     assert (await api.client.get(link[:-1])).status_code == 404
 
 
+async def test_a_job_that_meets_what_cannot_be_read_fails_and_the_next_is_done(
+    api: "Installation", exporter: Exporter
+) -> None:
+    api.pass_time(90 * DAY)
+    (session_id,) = await past_calls(api, 1, api.now - 2 * DAY)
+    spoilt = f"UPDATE sessions SET summary = 'x' WHERE session_id = '{session_id}'"
+    await api.store._changes.run(lambda connection: connection.exec_driver_sql(spoilt))
+    bad, good = await start(api), await start(api, **{"from": "2001-01-01", "to": "2001-02-01"})
+    await exporter.start()
+    assert await until_over(api, bad) == {"status": "failed"}
+    assert await until_over(api, good) == {"status": "empty"}
+    api.pass_time(30 * DAY)  # out of the way of the others
+
+
 async def test_a_limit_counts_rows(api: "Installation", exporter: Exporter) -> None:
     api.pass_time(30 * DAY)
     await past_calls(api, 5, api.now - 2 * DAY)

@@ -59,8 +59,33 @@ async def test_a_push_config_is_stored_shown_replaced_and_forgotten(api: "Instal
     assert (await api.client.delete(CONFIG, headers=api.as_rider())).status_code == 404
 
 
+async def test_a_wav_may_be_asked_for(api: "Installation") -> None:
+    for protocol in (SFTP, {"protocol": "LOCAL", "path": "calls"}):
+        put = await api.client.post(CONFIG, json=protocol | {"audioFormat": "wav"}, headers=api.as_rider())
+        assert (put.status_code, put.json()["audioFormat"]) == (200, "wav")
+        stored = await api.store.find_push_config("riders_hq")
+        assert stored is not None
+        assert stored.audio_format == "wav"
+        assert (await api.client.get(CONFIG, headers=api.as_rider())).json()["audioFormat"] == "wav"
+    usual = await api.client.post(CONFIG, json=SFTP | {"audioFormat": "mp3"}, headers=api.as_rider())
+    assert "audioFormat" not in usual.json()
+    stored = await api.store.find_push_config("riders_hq")
+    assert stored is not None
+    assert stored.audio_format == "mp3"
+    await api.client.delete(CONFIG, headers=api.as_rider())
+
+
 @pytest.mark.parametrize(
-    "change", [{"protocol": "FTP"}, {"port": 0}, {"path": "../x"}, {"password": None}, {"host": ""}]
+    "change",
+    [
+        {"protocol": "FTP"},
+        {"port": 0},
+        {"path": "../x"},
+        {"password": None},
+        {"host": ""},
+        {"audioFormat": "ogg"},
+        {"audioFormat": 3},
+    ],
 )
 async def test_a_bad_push_config_is_refused(api: "Installation", change: dict[str, Any]) -> None:
     answer = await api.client.post(CONFIG, json=SFTP | change, headers=api.as_rider())

@@ -100,6 +100,41 @@ async def test_a_finished_session_shows_what_was_done_and_when(api: "Installatio
     ]
 
 
+async def test_actions_of_every_callflow_have_their_own_names(api: "Installation") -> None:
+    """Prompts are numbered anew in every flow, playbacks on and on."""
+    session_id = await begin(api)
+    happen = functools.partial(api.board.happen, session_id)
+    happen("command.PrepareFile", prompt_id="1.1")
+    happen("command.PrepareSpeech", prompt_id="1.2")
+    happen("command.Play", leg_id="leg-1", playback_id="1", prompt_id="1.1", repetition=1)
+    happen("command.Play", leg_id="leg-1", playback_id="2", prompt_id="1.2", repetition=1)
+    happen("command.PrepareSpeech", prompt_id="2.0")
+    happen("command.PrepareSpeech", prompt_id="2.1")
+    happen("command.PrepareFile", prompt_id="2.2")
+    happen("command.PrepareSpeech", prompt_id="2.3.success")
+    happen("command.Play", leg_id="leg-1", playback_id="3", prompt_id="2.0", repetition=1)
+    happen("command.Play", leg_id="leg-1", playback_id="4", prompt_id="2.1", repetition=1)
+    happen("command.Play", leg_id="leg-1", playback_id="5", prompt_id="2.2", repetition=1)
+    happen("command.Listen", leg_id="leg-1")
+    happen("command.Play", leg_id="leg-1", playback_id="6", prompt_id="2.3.success", repetition=1)
+    await api.board.finish(session_id)
+    shown = (await api.client.get(f"{BASE}/sessions/{session_id}", headers=api.as_rider())).json()
+    names = [action["action"] for action in shown["actions"]]
+    assert names == ["PLAY_FILE", "SAY", "SAY", "SAY", "PLAY_FILE", "SAY_AND_CAPTURE"]
+
+
+async def test_a_summary_names_the_virtual_number_wherever_it_is_read(api: "Installation") -> None:
+    number = await api.store.add_number("riders_hq", "+6512341234")
+    session_id = await begin(api)
+    await api.board.finish(session_id)
+    shown = (await api.client.get(f"{BASE}/sessions/{session_id}", headers=api.as_rider())).json()
+    assert shown["summary"]["details"]["callA"]["sourceRefId"] == number.reference_id
+    followed = await api.client.get(f"{BASE}/sessions/{session_id}/events", headers=api.as_rider())
+    last = [data async for _, _, data in events_of(followed)][-1]
+    assert last == shown["summary"]
+    await api.store.remove_number("+6512341234")
+
+
 async def test_sessions_are_listed_newest_first_page_by_page(api: "Installation") -> None:
     begun = []
     for _ in range(5):

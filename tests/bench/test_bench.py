@@ -21,9 +21,9 @@ FIGURES = {
     },
     "full_session": {"full session": "CPU ms"},
     "concurrent_calls": {
-        "10 calls, callees listen": "CPU ms per call-second",
-        "memory per call, 10 calls": "KiB",
-        "10 calls, callees talk": "CPU ms per call-second",
+        "4 calls, callees listen": "CPU ms per call-second",
+        "memory per call, 4 calls": "KiB",
+        "4 calls, callees talk": "CPU ms per call-second",
     },
     "accept": {"sessions accepted": "1/s", "POST, accepted and ended undialled": "CPU ms"},
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow.commands import (
@@ -494,7 +494,6 @@ starts: list[Callable[[], Driven]] = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(starts), st.lists(happenings, max_size=20))
 def test_whatever_happens_a_session_ends_once_dials_no_leg_twice_and_leaves_none_up(
     start: Callable[[], Driven], events: list[Event]
@@ -509,3 +508,14 @@ def test_whatever_happens_a_session_ends_once_dials_no_leg_twice_and_leaves_none
     dialled = [command.leg_id for command in call.commands if isinstance(command, Dial)]
     assert len(dialled) == len(set(dialled))
     assert all(leg.over for leg in call.session.legs)
+
+
+def test_a_caller_who_may_not_be_connected_was_refused_by_us_and_nobody_was_dialled() -> None:  # §5.4 "ERROR NULL"
+    call = Driven(caller=CALLER, rules=SessionRules(destinations=("+65",)))
+    call.take(Started(0.0))
+    call.take(NextFlow(0.2, Callflow((MakeCall("+6568332048", "+14155550100"),), "request-2")))
+    call.take(NotAnswered(0.3, A, CallStatus.CANCELED, 480))
+    assert not any(isinstance(command, (Dial, PickUp)) for command in call.commands)
+    assert [leg.status for leg in call.summary.legs] == [CallStatus.ERROR]
+    assert call.summary.error is not None
+    assert call.summary.error.code is ErrorCode.NO_COVERAGE

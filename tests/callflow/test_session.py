@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow.commands import AskNext, Command, Dial, Finish, HangUp, Play, PrepareFile, PrepareSpeech, Tell
@@ -302,7 +302,6 @@ events: st.SearchStrategy[list[Event]] = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(events)
 def test_whatever_happens_a_session_finishes_once_and_leaves_nothing_ringing(happenings: list[Event]) -> None:
     flow = Callflow((CALL, HELLO, FILE, HangUpAction()), "request-1")

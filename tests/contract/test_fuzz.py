@@ -3,7 +3,7 @@
 import json
 import string
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callwright.callflow.plan import Callflow
@@ -14,9 +14,6 @@ from callwright.contract.policy import OAS_DEFAULTS, RequestPolicy
 from callwright.contract.request import parse_callflow
 from callwright.contract.webhook_config import WebhookConfig, parse_webhook
 from callwright.errors import ContractError
-
-UNHURRIED = settings(deadline=None)
-"a busy machine is no failure"
 
 POLICIES = st.builds(
     RequestPolicy,
@@ -113,37 +110,31 @@ def judged(body: bytes, policy: RequestPolicy) -> None:
 @given(st.binary(max_size=400), POLICIES)
 @example(b"\xff\xfe", RequestPolicy())
 @example(b'{"a":1e999}', RequestPolicy())
-@UNHURRIED
 def test_any_bytes_are_judged(body: bytes, policy: RequestPolicy) -> None:
     judged(body, policy)
 
 
 @given(VALUES, POLICIES)
-@UNHURRIED
 def test_any_json_is_judged(value: object, policy: RequestPolicy) -> None:
     judged(json.dumps(value).encode(), policy)
 
 
 @given(REQUESTS, POLICIES)
-@settings(UNHURRIED, max_examples=150)
 def test_any_request_is_judged(request: object, policy: RequestPolicy) -> None:
     judged(json.dumps(request).encode(), policy)
 
 
 @given(st.text(alphabet='[]{}",:\\u0dD89a1.eE-+ \n' + string.ascii_letters, max_size=200))
-@UNHURRIED
 def test_any_nearly_json_is_judged(text: str) -> None:
     judged(text.encode(), RequestPolicy())
 
 
 @given(st.sampled_from(list(range(0, 262_144, 4096))), st.sampled_from([b"[", b'{"a":', b'"', b'\\"', b"[]", b"]"]))
-@settings(UNHURRIED, max_examples=25)
 def test_long_runs_of_one_thing_are_judged(length: int, piece: bytes) -> None:
     judged((piece * length)[: 256 * 1024], RequestPolicy())
 
 
 @given(VALUES)
-@UNHURRIED
 def test_what_is_written_is_read_back(value: object) -> None:
     try:
         written = serialize(value)
@@ -153,7 +144,6 @@ def test_what_is_written_is_read_back(value: object) -> None:
 
 
 @given(st.binary(max_size=200) | REQUESTS.map(lambda value: json.dumps(value).encode()))
-@UNHURRIED
 def test_any_webhook_body_is_judged(body: bytes) -> None:
     outcome = webhook_outcome_of(body)
     if isinstance(outcome, ContractError):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow.outcome import CallQuality, CallStatus
@@ -164,7 +164,6 @@ def test_no_cell_is_a_formula(endpoint: str, cell: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00")))
-@settings(deadline=None)
 def test_any_text_stays_in_its_cell(text: str) -> None:
     row = row_of(replace(LEG, source=text, destination="+6568332048"))
     assert row["SourceEndpoint"] in {text, "'" + text}

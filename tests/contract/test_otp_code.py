@@ -4,7 +4,7 @@ import re
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.contract.otp_code import RANDOM_BYTES, CodeType, codes_match, make_code, spoken_text
@@ -20,7 +20,6 @@ RANDOM = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 
 
 @given(st.sampled_from(CodeType), st.integers(3, 10), RANDOM)
-@settings(deadline=None)
 def test_a_code_has_its_types_form_and_length(code_type: CodeType, length: int, random_bytes: bytes) -> None:
     code = make_code(code_type, length, random_bytes)
     assert len(code) == length

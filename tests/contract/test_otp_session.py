@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow.plan import HangUp, MakeCall, Say
@@ -144,7 +144,6 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(deadline=None)
 def test_whatever_happens_the_rules_hold(steps: list[tuple[str, str | None, int]]) -> None:
     verification, now = begun(), NOW
     for step, code, seconds in steps:

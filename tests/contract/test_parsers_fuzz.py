@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.contract.json_text import serialize
@@ -140,7 +140,6 @@ def refusal_of(parse: Callable[[], object]) -> ContractError | None:
 
 @pytest.mark.parametrize("parser", PARSERS)
 @given(body=BODIES, policy=st.sampled_from(POLICIES))
-@settings(deadline=None, max_examples=120)
 def test_any_body_is_judged(
     parser: Callable[[bytes, RequestPolicy], object], body: bytes, policy: RequestPolicy
 ) -> None:
@@ -169,7 +168,6 @@ EXPORT: dict[str, object] = {"from": "2024-06-01", "to": "2024-06-02T00:00:00Z",
 
 @pytest.mark.parametrize(("parser", "right"), [(verifications, VERIFICATION), (push_configs, PUSH), (exports, EXPORT)])
 @given(data=st.data())
-@settings(deadline=None, max_examples=120)
 def test_a_right_body_with_one_field_changed_is_judged(
     parser: Callable[[bytes, RequestPolicy], object], right: dict[str, object], data: st.DataObject
 ) -> None:
@@ -189,7 +187,6 @@ QUERIES = st.lists(
 
 
 @given(QUERIES)
-@settings(deadline=None, max_examples=200)
 def test_any_query_is_judged(query: list[tuple[str, str]]) -> None:
     error = refusal_of(lambda: session_page("/sessions", parse_session_query(query), [], more=False))
     assert error is None or problem_of(error, "id")["status"] == 400
@@ -198,7 +195,6 @@ def test_any_query_is_judged(query: list[tuple[str, str]]) -> None:
 
 
 @given(WORDS | st.text(max_size=20))
-@settings(deadline=None)
 def test_any_number_in_a_path_is_judged(text: str) -> None:
     error = refusal_of(lambda: read_number(text))
     assert error is None or error.http_status == 404

@@ -83,6 +83,16 @@ def without(*names: str) -> dict[str, object]:
             RecordingPushConfig("LOCAL", "", None, "", "", "calls"),
             id="§13 row 30 local extension",
         ),
+        pytest.param(
+            SFTP | {"audioFormat": "wav"},
+            RecordingPushConfig("SFTP", "192.0.2.61", 22, "myusername", "mypassword", "/my-recordings-path/", "wav"),
+            id="a wav, extension",
+        ),
+        pytest.param(
+            {"protocol": "LOCAL", "path": "calls", "audioFormat": None},
+            RecordingPushConfig("LOCAL", "", None, "", "", "calls", "mp3"),
+            id="no format",
+        ),
     ],
 )
 def test_a_config_is_read(fields: dict[str, object], expected: RecordingPushConfig) -> None:
@@ -130,6 +140,16 @@ def test_a_config_is_read(fields: dict[str, object], expected: RecordingPushConf
         pytest.param({"protocol": "LOCAL", "path": "../x"}, "$.path: may not lead upwards", id="local path upwards"),
         pytest.param(SFTP | {"path": "a\nb"}, f"$.path: {PRINTABLE}", id="path with a line end"),
         pytest.param(SFTP | {"password": "a\x00"}, f"$.password: {PRINTABLE}", id="password with a control"),
+        pytest.param(
+            SFTP | {"audioFormat": "WAV"},
+            "$.audioFormat: does not have a value in the enumeration [mp3, wav]",
+            id="format unknown",
+        ),
+        pytest.param(
+            {"protocol": "LOCAL", "path": "", "audioFormat": 1},
+            "$.audioFormat: integer found, string expected",
+            id="format a number",
+        ),
         pytest.param(SFTP | {"path": "x" * 1025}, "$.path: may only be 1024 characters long", id="path too long"),
     ],
 )

@@ -1,7 +1,7 @@
 """Voice names and languages: contract §10, and what callwright accepts beyond it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.contract.voice_table import DEFAULT_LOCALES, LOCALES
@@ -187,7 +187,6 @@ def test_a_language_with_several_locales_has_a_usual_one() -> None:
 
 
 @given(st.text(max_size=60))
-@settings(deadline=None)
 def test_any_text_is_a_voice_or_none(code: str) -> None:
     voice = resolve_profile(code)
     assert voice is None or voice.code == code

@@ -188,3 +188,11 @@ def test_a_sessions_state_carries_the_same_payload() -> None:
         "summary": None,
     }
     assert session_state("s-1", "riders_hq", "FINISHED", SUMMARY)["summary"] == payload_of(SUMMARY)
+
+
+def test_no_leg_is_left_out_however_many_there_were() -> None:
+    legs = tuple(replace(SUMMARY.legs[0], call_id=str(index)) for index in range(28))
+    payload = payload_of(replace(SUMMARY, legs=legs))
+    assert payload["callCount"] == len(payload["details"]) == 28
+    assert list(payload["details"])[:3] == ["callA", "callB", "callC"]
+    assert list(payload["details"])[25:] == ["callZ", "callAA", "callAB"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -82,7 +83,8 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
+async def store(tmp_path: Path, clock: HandClock, empty_database: Path) -> AsyncIterator[Store]:
+    shutil.copy(empty_database, tmp_path / "callwright.db")
     opened = await Store.open(f"sqlite:///{tmp_path / 'callwright.db'}", clock=clock)
     await opened.ensure_sub_account("riders_hq")
     yield opened

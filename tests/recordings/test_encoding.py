@@ -151,7 +151,7 @@ async def test_a_cut_off_encoding_ends_its_process(tmp_path: Path, two_tones: Ma
 
 
 async def test_no_more_processes_run_than_there_is_room_for(tmp_path: Path, two_tones: Make) -> None:
-    (tmp_path / "a.wav").write_bytes(two_tones(60.0))
+    (tmp_path / "a.wav").write_bytes(two_tones(10.0))
     encoders, before, most = Encoders(most_at_once=1), children(), 0
     tasks = [
         asyncio.create_task(encoders.make(tmp_path / "a.wav", tmp_path / f"{number}.mp3", "mp3")) for number in range(3)

@@ -21,7 +21,7 @@ from callwright.storage.store import Store
 
 ACCOUNT, SESSION, RECORDING = "riders_hq", "d3e5bf9a-0000-4000-8000-{:012}", "0b9c7a52-0000-4000-8000-{:012}"
 PATIENCE_SECONDS = 30.0
-RECORDINGS = 6
+RECORDINGS, SECONDS = 4, 5.0
 VICTIM = """
 import asyncio, sys
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from callwright.telemetry.clock import platform_clock
 @dataclass
 class Done:
     recording_id: str
-    duration_seconds: float = 20.0
+    duration_seconds: float = 5.0
     failure: str = ""
 
 async def main(folder, count):
@@ -75,7 +75,7 @@ async def test_every_recording_arrives_whole_after_a_kill(
 ) -> None:
     archive = tmp_path / "archive"
     archive.mkdir()
-    (tmp_path / "sound.wav").write_bytes(two_tones(20.0, lengths=0))
+    (tmp_path / "sound.wav").write_bytes(two_tones(SECONDS, lengths=0))
     command = [sys.executable, "-c", VICTIM, str(tmp_path), str(RECORDINGS), SESSION, RECORDING]
     victim = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert victim.stdout is not None
@@ -105,7 +105,7 @@ async def test_every_recording_arrives_whole_after_a_kill(
             (told,) = [each for each in await store.deliveries_of(SESSION.format(number)) if each.kind == "VRU"]
             assert told.body is not None
             told_of = json.loads(told.body)["payload"]
-            assert (told_of["status"], told_of["durationSeconds"]) == ("UPLOAD_COMPLETED", 20)
+            assert (told_of["status"], told_of["durationSeconds"]) == ("UPLOAD_COMPLETED", SECONDS)
             assert tones_of(archive / told_of["filePath"]) == [440, 1000]
     await shelf.stop()
     await store.close()

@@ -1,7 +1,7 @@
 """RTCP compounds (RFC 3550 §6)."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.errors import RtpError
@@ -49,7 +49,6 @@ def test_a_sender_report_with_a_name_is_written_as_the_rfc_draws_it() -> None:
 
 
 @given(reports, st.lists(reports | others, max_size=4))
-@settings(max_examples=60)
 def test_what_is_written_is_read_again(first: RtcpPacket, rest: list[RtcpPacket]) -> None:
     assert parse(serialize([first, *rest])) == (first, *rest)
 
@@ -88,7 +87,6 @@ def test_what_is_no_compound_is_refused_whole(data: bytes, complaint: str) -> No
 
 
 @given(st.binary(max_size=120))
-@settings(max_examples=300)
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for start in (b"", b"\x81\xc9\x00\x01", RECEIVER_REPORT + b"\x81\xca", RECEIVER_REPORT + b"\xa2\xcb"):
         try:

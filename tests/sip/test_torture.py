@@ -1,5 +1,6 @@
 """The 49 messages of RFC 4475, each held to the RFC's verdict; then all of them, bent out of shape."""
 
+import os
 import random
 from pathlib import Path
 
@@ -19,6 +20,8 @@ SEEDS = Path(__file__).parent / "seeds"
 """Messages with what the RFC's have not: IPv6, digest on both sides, telephone-event."""
 METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER")
 OK, DROPPED = "ok", "dropped"
+MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "1000"))
+"""`make fuzz` bends a hundred times as many."""
 
 VERDICTS: dict[str, str | int] = {
     # §3.1.1 valid messages
@@ -343,11 +346,11 @@ def probe(message: Message) -> None:
         return
 
 
-def test_two_thousand_bent_messages_raise_only_what_is_documented() -> None:
+def test_bent_messages_raise_only_what_is_documented() -> None:
     dice = random.Random(4475)
     seeds = [path.read_bytes() for folder in (CORPUS, SEEDS) for path in sorted(folder.glob("*.dat"))]
     read_count = 0
-    for turn in range(2_000):
+    for turn in range(MESSAGES):
         data = mutated(seeds[turn % len(seeds)], dice.choice(seeds), dice)
         verdict(data)
         try:
@@ -358,7 +361,7 @@ def test_two_thousand_bent_messages_raise_only_what_is_documented() -> None:
         probe(message)
         again = parse(serialize(message))
         assert (again.body, len(again.headers.all("Via"))) == (message.body, len(message.headers.all("Via")))
-    assert read_count > 500  # else the mutations are too wild to reach what lies behind the framing
+    assert read_count > MESSAGES // 4  # else the mutations are too wild to reach what lies behind the framing
 
 
 @pytest.mark.parametrize(

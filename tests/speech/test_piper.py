@@ -1,10 +1,11 @@
-"""Piper: what is said when it or a voice is not there, and, where it is installed, a stand-in voice that really runs.
+"""Piper: what is said when it or a voice is not there, and a stand-in voice that really runs.
 
 `voices/tone.onnx` is a model of 452 bytes made for these tests: 50 ms of a 440 Hz tone for each phoneme.
 """
 
-import importlib.util
 import shutil
+import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,13 +22,28 @@ from callwright.speech.synthesizer import EngineVoice
 from callwright.speech.workers import Died, Done, WorkerPool
 
 TONE = Path(__file__).parent / "voices" / "tone.onnx"
-INSTALLED = importlib.util.find_spec("piper") is not None
 VOICE = EngineVoice("en-US", exact=False)
-with_piper = pytest.mark.skipif(not INSTALLED, reason="the optional extra callwright[piper] is not installed")
 
 
 def settings(*voices: tuple[str, str | None, Path]) -> PiperSpeech:
     return PiperSpeech(tuple(PiperVoiceFile(locale, gender, str(path)) for locale, gender, path in voices), 1)
+
+
+@pytest.fixture
+def without_piper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual environment with all that this one has but Piper, for this process and those that it starts."""
+    here = Path(sysconfig.get_path("purelib"))
+    venv = tmp_path / "venv"
+    there = venv / here.relative_to(sys.prefix)
+    there.mkdir(parents=True)
+    for installed in here.iterdir():
+        if not installed.name.startswith("piper"):
+            (there / installed.name).symlink_to(installed)
+    (venv / "bin").mkdir()
+    (venv / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    monkeypatch.setattr(sys, "path", [str(there) if entry == str(here) else entry for entry in sys.path])
+    monkeypatch.setattr(sys, "executable", str(venv / "bin" / "python"))
 
 
 @pytest.fixture
@@ -37,22 +53,19 @@ async def piper() -> AsyncIterator[PiperSynthesizer]:
     await synthesizer.stop()
 
 
-@pytest.mark.skipif(INSTALLED, reason="Piper is installed")
-def test_without_piper_the_operator_is_told_how_to_install_it() -> None:
+def test_without_piper_the_operator_is_told_how_to_install_it(without_piper: None) -> None:
     with pytest.raises(PackageNotFoundError):
         version("piper-tts")
     with pytest.raises(SettingsError, match=r"\[speech.piper\] is set, but .*pip install 'callwright\[piper\]'"):
         PiperSynthesizer(settings(("en-US", None, TONE)))
 
 
-@pytest.mark.skipif(INSTALLED, reason="Piper is installed")
-async def test_without_piper_its_worker_does_not_come_up_and_the_job_says_so() -> None:
+async def test_without_piper_its_worker_does_not_come_up_and_the_job_says_so(without_piper: None) -> None:
     pool = WorkerPool("piper", 1)
     assert await pool.run({"voice": str(TONE), "speed": 1.0}, b"Hello", 20) == Died("its process could not be started")
     await pool.stop()
 
 
-@with_piper
 def test_a_voice_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"'en-GB-M' in 'voices' of .*: there is no file .*absent.onnx"):
         PiperSynthesizer(settings(("en-GB", "M", tmp_path / "absent.onnx")))
@@ -61,7 +74,6 @@ def test_a_voice_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         PiperSynthesizer(settings(("en-GB", None, tmp_path / "bare.onnx")))
 
 
-@with_piper
 def test_the_nearest_voice_of_the_language_speaks() -> None:
     synthesizer = PiperSynthesizer(
         settings(("en-US", None, TONE), ("en-US", "M", TONE), ("en-GB", "F", TONE), ("zh-CN", "F", TONE))
@@ -88,7 +100,6 @@ def test_the_nearest_voice_of_the_language_speaks() -> None:
         assert synthesizer.voice_for(profile) is None
 
 
-@with_piper
 async def test_a_voice_is_heard_and_its_length_follows_the_speed(piper: PiperSynthesizer) -> None:
     normal = await piper.synthesize("Hello, this is a test.", VOICE, 1.0)
     fast = await piper.synthesize("Hello, this is a test.", VOICE, 2.0)
@@ -97,7 +108,6 @@ async def test_a_voice_is_heard_and_its_length_follows_the_speed(piper: PiperSyn
     assert compare.find_tones(np.frombuffer(normal.pcm, "<i2").astype(np.int16), most=1) == [pytest.approx(440, abs=2)]
 
 
-@with_piper
 async def test_a_text_that_kills_its_phonemes_is_spoken_without_its_punctuation(piper: PiperSynthesizer) -> None:
     await piper.start()
     pids = piper.pool.pids()
@@ -116,7 +126,6 @@ def not_voices(folder: Path) -> tuple[Path, Path]:
     return broken, odd
 
 
-@with_piper
 async def test_what_is_no_voice_is_a_failure_that_says_so(tmp_path: Path) -> None:
     broken, odd = not_voices(tmp_path)
     synthesizer = PiperSynthesizer(settings(("en-US", None, broken), ("en-GB", None, odd), ("en-AU", None, TONE)))
@@ -127,7 +136,6 @@ async def test_what_is_no_voice_is_a_failure_that_says_so(tmp_path: Path) -> Non
     await synthesizer.stop()
 
 
-@with_piper
 async def test_more_than_ten_minutes_are_a_failure_that_says_so(piper: PiperSynthesizer) -> None:
     with pytest.raises(SpeechFailed, match="longer than 10 minutes"):
         await piper.synthesize("999999999 " * 300, VOICE, 0.5)
@@ -138,7 +146,6 @@ def limits_of(pid: int) -> dict[str, str]:
     return {line[:26].strip(): line[26:].split()[0] for line in lines}
 
 
-@with_piper
 async def test_its_worker_is_limited(piper: PiperSynthesizer) -> None:
     await piper.start()
     assert isinstance(await piper.pool.run({"voice": str(TONE), "speed": 1.0}, b"Hello", 20), Done)
@@ -149,7 +156,6 @@ async def test_its_worker_is_limited(piper: PiperSynthesizer) -> None:
     assert int(soft["Max cpu time"]) < 120
 
 
-@with_piper
 def test_a_replaced_file_is_another_version(tmp_path: Path) -> None:
     voice = tmp_path / "voice.onnx"
     shutil.copy(TONE, voice)

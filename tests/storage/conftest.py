@@ -1,5 +1,6 @@
 """An open store in a folder of its own, and sessions to put into it."""
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -56,8 +57,10 @@ async def open_store(database: Path, clock: HandClock) -> AsyncIterator[OpenStor
 
 
 @pytest.fixture
-async def store(open_store: OpenStore) -> Store:
+async def store(open_store: OpenStore, database: Path, empty_database: Path) -> Store:
     """A fresh store with the sub-account riders_hq."""
+    database.parent.mkdir(mode=0o700)
+    shutil.copy(empty_database, database)
     opened = await open_store()
     await opened.ensure_sub_account(SUB_ACCOUNT)
     return opened

@@ -5,7 +5,7 @@ import typing
 from types import UnionType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callwright.callflow import plan
@@ -71,7 +71,6 @@ fields = st.dictionaries(
 
 
 @given(flows)
-@settings(max_examples=100, deadline=None)
 def test_a_callflow_comes_back_as_it_was(flow: Callflow) -> None:
     back = decode_callflow(encode_callflow(flow))
     assert back == flow
@@ -79,7 +78,6 @@ def test_a_callflow_comes_back_as_it_was(flow: Callflow) -> None:
 
 
 @given(summaries)
-@settings(max_examples=60, deadline=None)
 def test_a_summary_comes_back_as_it_was(summary: SessionSummary) -> None:
     back = decode_summary(encode_summary(summary))
     assert back == summary
@@ -87,7 +85,6 @@ def test_a_summary_comes_back_as_it_was(summary: SessionSummary) -> None:
 
 
 @given(st.lists(st.tuples(number, text, fields), max_size=5))
-@settings(max_examples=60, deadline=None)
 def test_a_trace_comes_back_as_it_was(entries: list[tuple[float, str, dict[str, str]]]) -> None:
     trace = Trace("s")
     for at, kind, values in entries:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -124,7 +125,8 @@ class SomePrompts:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(tmp_path: Path, empty_database: Path) -> AsyncIterator[Store]:
+    shutil.copy(empty_database, tmp_path / "callwright.db")
     store = await Store.open(f"sqlite:///{tmp_path / 'callwright.db'}")
     await store.ensure_sub_account("riders_hq")
     yield store

@@ -26,7 +26,7 @@ from callwright.callflow.events import (
 from callwright.callflow.outcome import CallStatus, HungUpBy
 from callwright.simulator.behaviour import Behaviour, Press
 from callwright.simulator.carrier import Carrier, Heard
-from callwright.simulator.loopback import LoopbackLine, prompt_of, unused_ports
+from callwright.simulator.loopback import LoopbackLine, own_host, prompt_of, unused_ports
 from callwright.simulator.placed import PlacedCall
 from callwright.telemetry.clock import platform_clock
 from callwright.telephony.keys import KeyWay
@@ -34,6 +34,7 @@ from callwright.telephony.line import TelephonySettings
 from callwright.telephony.trunk import Trunk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+HOST = own_host()
 
 CALLER_HZ, CALLEE_HZ = 700.0, 1_100.0
 
@@ -80,12 +81,12 @@ class Exchange:
 async def exchange(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Exchange]:
     folder, clock = tmp_path_factory.mktemp("heard"), platform_clock()
     heard: asyncio.Queue[Heard] = asyncio.Queue()
-    carrier = Carrier("127.0.0.1", 0, clock, heard_folder=folder, heard=heard.put_nowait)
+    carrier = Carrier(HOST, 0, clock, heard_folder=folder, heard=heard.put_nowait)
     async with AsyncExitStack() as cleanup:
         await carrier.start()
         cleanup.push_async_callback(carrier.stop)
         trunk = Trunk("loop", *carrier.address, built_in=True)
-        line = LoopbackLine(TelephonySettings("127.0.0.1", 0, unused_ports(64), (trunk,)), clock)
+        line = LoopbackLine(TelephonySettings(HOST, 0, unused_ports(64, HOST), (trunk,)), clock)
         await line.telephony.start()
         cleanup.push_async_callback(line.telephony.stop)
         yield Exchange(line, carrier, folder, heard, {})
@@ -284,12 +285,12 @@ async def test_a_recording_can_be_stopped_before_the_call_is_over(exchange: Exch
 
 async def test_a_killed_media_process_ends_calls_and_recordings(tmp_path: Path) -> None:
     clock = platform_clock()
-    carrier = Carrier("127.0.0.1", 0, clock)
+    carrier = Carrier(HOST, 0, clock)
     async with AsyncExitStack() as cleanup:
         await carrier.start()
         cleanup.push_async_callback(carrier.stop)
         trunk = Trunk("loop", *carrier.address)
-        line = LoopbackLine(TelephonySettings("127.0.0.1", 0, unused_ports(4), (trunk,)), clock)
+        line = LoopbackLine(TelephonySettings(HOST, 0, unused_ports(4, HOST), (trunk,)), clock)
         await line.telephony.start()
         cleanup.push_async_callback(line.telephony.stop)
         legs = []
@@ -313,12 +314,12 @@ async def test_a_killed_media_process_ends_calls_and_recordings(tmp_path: Path) 
 
 async def test_stopping_waits_for_recordings(tmp_path: Path) -> None:
     clock = platform_clock()
-    carrier = Carrier("127.0.0.1", 0, clock)
+    carrier = Carrier(HOST, 0, clock)
     async with AsyncExitStack() as cleanup:
         await carrier.start()
         cleanup.push_async_callback(carrier.stop)
         line = LoopbackLine(
-            TelephonySettings("127.0.0.1", 0, unused_ports(4), (Trunk("loop", *carrier.address),)), clock
+            TelephonySettings(HOST, 0, unused_ports(4, HOST), (Trunk("loop", *carrier.address),)), clock
         )
         await line.telephony.start()
         leg = line.dial("+6512340200")

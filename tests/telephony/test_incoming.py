@@ -19,7 +19,7 @@ from callwright.callflow.outcome import CallStatus, HungUpBy
 from callwright.errors import ErrorCode
 from callwright.simulator.behaviour import Behaviour, Press
 from callwright.simulator.carrier import Carrier, Heard
-from callwright.simulator.loopback import LoopbackLine, prompt_of, unused_ports
+from callwright.simulator.loopback import LoopbackLine, own_host, prompt_of, unused_ports
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import platform_clock
 from callwright.telemetry.trace import Trace
@@ -28,6 +28,7 @@ from callwright.telephony.line import Telephony, TelephonySettings
 from callwright.telephony.trunk import CallerIdFormat, Trunk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+HOST = own_host()
 
 CALLER, OURS = "+6590001111", "+6512345678"
 
@@ -53,13 +54,13 @@ async def exchange_with(
 ) -> AsyncIterator[Exchange]:
     clock = platform_clock()
     heard: asyncio.Queue[Heard] = asyncio.Queue()
-    carrier = Carrier("127.0.0.1", 0, clock, heard_folder=folder, heard=heard.put_nowait)
+    carrier = Carrier(HOST, 0, clock, heard_folder=folder, heard=heard.put_nowait)
     async with AsyncExitStack() as cleanup:
         await carrier.start()
         cleanup.push_async_callback(carrier.stop)
         trunk = Trunk("loop", *carrier.address, number_format=CallerIdFormat.E164)
         settings = TelephonySettings(
-            "127.0.0.1", 0, unused_ports(pairs), (trunk,), decide_seconds=decide_seconds, timers=timers or Timers()
+            HOST, 0, unused_ports(pairs, HOST), (trunk,), decide_seconds=decide_seconds, timers=timers or Timers()
         )
         line = LoopbackLine(settings, clock)
         await line.telephony.start()
@@ -229,7 +230,7 @@ async def test_a_call_that_finds_no_rtp_port_is_our_error(tmp_path: Path) -> Non
 async def test_without_somebody_who_wants_calls_they_are_refused(tmp_path: Path) -> None:
     async with exchange_with(tmp_path, pairs=1) as exchange:
         trunk = Trunk("loop", *exchange.carrier.address)
-        settings = TelephonySettings("127.0.0.1", 0, unused_ports(1), (trunk,))
+        settings = TelephonySettings(HOST, 0, unused_ports(1, HOST), (trunk,))
         telephony = Telephony(settings, platform_clock(), lambda _leg, _event: None)
         await telephony.start()
         try:
@@ -282,12 +283,12 @@ class RawCaller:
     def __init__(self, line: LoopbackLine) -> None:
         self._them = line.telephony.address
         self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sip.bind(("127.0.0.1", 0))
+        self._sip.bind((HOST, 0))
         self._sip.settimeout(0.0)
         self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.rtp.bind(("127.0.0.1", 0))
+        self.rtp.bind((HOST, 0))
         self.rtp.settimeout(0.0)
-        self._to = f"<sip:{OURS}@127.0.0.1>"
+        self._to = f"<sip:{OURS}@{HOST}>"
         self.call_id = f"raw-{self._port}"
 
     @property
@@ -304,20 +305,20 @@ class RawCaller:
     def description(self) -> str:
         port = self.rtp.getsockname()[1]
         return (
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP 0\r\na=sendrecv\r\n"
         )
 
     def send(self, method: str, sdp: str = "", number: int = 1) -> None:
         lines = [
-            f"{method} sip:{OURS}@127.0.0.1 SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self._port};branch=z9hG4bK{method}{number};rport",
+            f"{method} sip:{OURS}@{HOST} SIP/2.0",
+            f"Via: SIP/2.0/UDP {HOST}:{self._port};branch=z9hG4bK{method}{number};rport",
             "Max-Forwards: 70",
-            f"From: <sip:{CALLER}@127.0.0.1>;tag=raw",
+            f"From: <sip:{CALLER}@{HOST}>;tag=raw",
             f"To: {self._to}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {number} {method}",
-            f"Contact: <sip:raw@127.0.0.1:{self._port}>",
+            f"Contact: <sip:raw@{HOST}:{self._port}>",
             *(["Content-Type: application/sdp"] if sdp else []),
             f"Content-Length: {len(sdp)}",
         ]

@@ -27,7 +27,7 @@ from callwright.callflow.outcome import CallStatus, HungUpBy
 from callwright.errors import ErrorCode, TelephonyError
 from callwright.simulator.behaviour import Behaviour
 from callwright.simulator.carrier import Carrier, Heard, Login
-from callwright.simulator.loopback import LoopbackLine, prompt_of, unused_port, unused_ports
+from callwright.simulator.loopback import LoopbackLine, own_host, prompt_of, unused_port, unused_ports
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import platform_clock
 from callwright.telemetry.trace import Trace
@@ -35,6 +35,7 @@ from callwright.telephony.line import Route, TelephonySettings, reachable_host
 from callwright.telephony.trunk import Known, Trunk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+HOST = own_host()
 
 SOUND = tones.mixed((440.0, 950.0), 0.6)
 USUAL = Behaviour(answer_after_seconds=0.02)
@@ -63,12 +64,12 @@ async def exchange_with(
 ) -> AsyncIterator[Exchange]:
     clock = platform_clock()
     heard: asyncio.Queue[Heard] = asyncio.Queue()
-    carrier = Carrier("127.0.0.1", 0, clock, heard_folder=folder, heard=heard.put_nowait, usual=USUAL, login=login)
+    carrier = Carrier(HOST, 0, clock, heard_folder=folder, heard=heard.put_nowait, usual=USUAL, login=login)
     async with AsyncExitStack() as cleanup:
         await carrier.start()
         cleanup.push_async_callback(carrier.stop)
         trunk = Trunk("loop", *carrier.address, username=username, password=password, built_in=True)
-        line = LoopbackLine(TelephonySettings("127.0.0.1", 0, unused_ports(pairs), (trunk,)), clock)
+        line = LoopbackLine(TelephonySettings(HOST, 0, unused_ports(pairs, HOST), (trunk,)), clock)
         await line.telephony.start()
         cleanup.push_async_callback(line.telephony.stop)
         yield Exchange(line, carrier, heard, folder)
@@ -312,7 +313,7 @@ async def line_over(
     *trunks: Trunk, timers: Timers | None = None, stop_limit: float = 4.0
 ) -> AsyncIterator[LoopbackLine]:
     settings = TelephonySettings(
-        "127.0.0.1", 0, unused_ports(4), trunks, timers=timers or Timers(), stop_limit_seconds=stop_limit
+        HOST, 0, unused_ports(4, HOST), trunks, timers=timers or Timers(), stop_limit_seconds=stop_limit
     )
     line = LoopbackLine(settings, platform_clock())
     await line.telephony.start()
@@ -323,7 +324,7 @@ async def line_over(
 
 
 async def test_a_trunk_where_nobody_listens_fails_at_once_and_is_named() -> None:
-    async with line_over(Trunk("dead", "127.0.0.1", unused_port())) as line:
+    async with line_over(Trunk("dead", HOST, unused_port(HOST))) as line:
         leg = line.dial("+6512345678")
         end = await line.until(leg, NotAnswered)
     assert (end.status, end.sip_code) == (CallStatus.FAILED, 503)
@@ -333,7 +334,7 @@ async def test_a_trunk_where_nobody_listens_fails_at_once_and_is_named() -> None
 
 async def test_a_trunk_that_says_nothing_is_a_failure_and_not_a_phone_that_rings() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
-        mute.bind(("127.0.0.1", 0))
+        mute.bind((HOST, 0))
         async with line_over(Trunk("mute", *mute.getsockname()), timers=Timers(t1=0.004)) as line:
             end = await line.until(line.dial("+6512345678"), NotAnswered)
     assert (end.status, end.sip_code) == (CallStatus.FAILED, 408)
@@ -341,15 +342,15 @@ async def test_a_trunk_that_says_nothing_is_a_failure_and_not_a_phone_that_rings
 
 
 async def test_a_dead_address_of_a_trunk_is_passed_over(exchange: Exchange) -> None:
-    trunk = Trunk("two", "127.0.0.1", exchange.carrier.address[1])
+    trunk = Trunk("two", HOST, exchange.carrier.address[1])
     async with line_over(trunk) as line:
-        dead = ("127.0.0.1", unused_port())
+        dead = (HOST, unused_port(HOST))
         addresses = (dead, exchange.carrier.address)
         line.telephony._resolver._known[trunk.host, trunk.port] = Known(addresses, platform_clock()() + 60)
         leg = line.dial(exchange.number(USUAL))
         await line.until(leg, Answered)
         peers = [str(entry.fields["peer"]) for entry in line.entries(leg, "sip.sent")]
-        assert peers[0] == f"127.0.0.1:{dead[1]}"
+        assert peers[0] == f"{HOST}:{dead[1]}"
         assert len(line.entries(leg, "telephony.trunk")) == 2
 
 
@@ -442,7 +443,7 @@ async def test_stopping_hangs_up_what_is_left(tmp_path: Path) -> None:
 
 
 async def test_stopping_does_not_wait_for_ever_for_a_peer_that_went_silent(tmp_path: Path) -> None:
-    carrier = Carrier("127.0.0.1", 0, platform_clock(), heard_folder=tmp_path, usual=USUAL, stop_limit_seconds=0)
+    carrier = Carrier(HOST, 0, platform_clock(), heard_folder=tmp_path, usual=USUAL, stop_limit_seconds=0)
     await carrier.start()
     async with line_over(Trunk("mute", *carrier.address), stop_limit=0.1) as line:
         leg = line.dial("+6512345678")
@@ -451,7 +452,7 @@ async def test_stopping_does_not_wait_for_ever_for_a_peer_that_went_silent(tmp_p
         assert carrier._signalling is not None
         carrier._signalling.close()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
-            mute.bind(("127.0.0.1", port))
+            mute.bind((HOST, port))
             await line.telephony.stop()
         assert (await line.until(leg, HungUp)).by is HungUpBy.US
     await carrier.stop()
@@ -459,26 +460,26 @@ async def test_stopping_does_not_wait_for_ever_for_a_peer_that_went_silent(tmp_p
 
 async def test_a_taken_sip_port_names_the_flag(exchange: Exchange) -> None:
     host, port = exchange.carrier.address
-    line = LoopbackLine(TelephonySettings(host, port, unused_ports(1), ()), platform_clock())
+    line = LoopbackLine(TelephonySettings(host, port, unused_ports(1, HOST), ()), platform_clock())
     with pytest.raises(TelephonyError, match=rf"{port}.*--sip, CALLWRIGHT_SIP"):
         await line.telephony.start()
     assert not line.telephony.ready
 
 
 async def test_rtp_ports_that_hold_no_pair_leave_nothing_open() -> None:
-    sip_port = unused_port()
-    line = LoopbackLine(TelephonySettings("127.0.0.1", sip_port, range(20_001, 20_002), ()), platform_clock())
+    sip_port = unused_port(HOST)
+    line = LoopbackLine(TelephonySettings(HOST, sip_port, range(20_001, 20_002), ()), platform_clock())
     with pytest.raises(TelephonyError, match="--rtp-ports"):
         await line.telephony.start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", sip_port))
+        udp.bind((HOST, sip_port))
 
 
 async def test_only_trunks_are_answered_and_nobody_gets_through(exchange: Exchange) -> None:
     ours = exchange.line.telephony.address
     refusal, options = await asyncio.gather(
-        ask(ours, "127.0.0.1", "INVITE"),
-        ask(ours, "127.0.0.1", "OPTIONS"),
+        ask(ours, HOST, "INVITE"),
+        ask(ours, HOST, "OPTIONS"),
     )
     assert refusal.startswith("SIP/2.0 403 ")
     assert options.startswith("SIP/2.0 200 ")
@@ -486,7 +487,7 @@ async def test_only_trunks_are_answered_and_nobody_gets_through(exchange: Exchan
         stranger.bind(("127.0.0.2", 0))
         for method in ("INVITE", "OPTIONS", "REGISTER"):
             stranger.sendto(request_of(method, stranger), ours)
-        await ask(ours, "127.0.0.1", "OPTIONS")  # answered after the stranger's were read
+        await ask(ours, HOST, "OPTIONS")  # answered after the stranger's were read
         stranger.settimeout(0.0)
         with pytest.raises(BlockingIOError):
             stranger.recv(2048)
@@ -495,7 +496,7 @@ async def test_only_trunks_are_answered_and_nobody_gets_through(exchange: Exchan
 def request_of(method: str, udp: socket.socket) -> bytes:
     host, port = udp.getsockname()
     lines = [
-        f"{method} sip:callwright@127.0.0.1 SIP/2.0",
+        f"{method} sip:callwright@{HOST} SIP/2.0",
         f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{method}{port};rport",
         "Max-Forwards: 70",
         "From: <sip:somebody@example.com>;tag=1",

@@ -11,7 +11,7 @@ import pytest
 from callwright.callflow.events import Answered, DigitPressed, HungUp, NotAnswered
 from callwright.callflow.outcome import CallStatus, HungUpBy
 from callwright.rtp import packet as rtp
-from callwright.simulator.loopback import LoopbackLine, unused_ports
+from callwright.simulator.loopback import LoopbackLine, own_host, unused_ports
 from callwright.sip import outputs, sdp
 from callwright.sip.agent import UserAgent
 from callwright.sip.outputs import Address, Output
@@ -21,6 +21,7 @@ from callwright.telephony.line import TelephonySettings
 from callwright.telephony.signalling import Signalling, bind_sip, sip_token
 from callwright.telephony.trunk import Trunk
 
+HOST = own_host()
 ANSWER = """v=0
 o=- 1 {version} IN IP4 127.0.0.1
 s=-
@@ -35,12 +36,12 @@ class OddCallee:
     """Answers each call with whatever it was told to, and tells what became of it."""
 
     def __init__(self, answer: bytes | None = None) -> None:
-        udp = bind_sip("127.0.0.1", 0)
+        udp = bind_sip(HOST, 0)
         self.address: Address = udp.getsockname()
         self.rtp_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.rtp_socket.bind(("127.0.0.1", 0))
+        self.rtp_socket.bind((HOST, 0))
         self.clock = platform_clock()
-        profile = AgentProfile("127.0.0.1", self.address[1], may_call=lambda _source, _request: True)
+        profile = AgentProfile(HOST, self.address[1], may_call=lambda _source, _request: True)
         self.agent = UserAgent(profile, sip_token)
         self.signalling = Signalling(udp, self.agent, self.clock, self)
         self.answer = self.description() if answer is None else answer
@@ -52,7 +53,7 @@ class OddCallee:
         self._news = asyncio.Event()
 
     def description(self, version: int = 1, **changed: object) -> bytes:
-        parts: dict[str, object] = {"host": "127.0.0.1", "formats": "0 101", "direction": "sendrecv"}
+        parts: dict[str, object] = {"host": HOST, "formats": "0 101", "direction": "sendrecv"}
         parts |= {"port": self.rtp_socket.getsockname()[1], "version": version} | changed
         text = ANSWER.format(**parts)
         if "101" in str(parts["formats"]):
@@ -70,7 +71,7 @@ class OddCallee:
             self.call_id = output.call_id
             assert output.sdp is not None
             offer = sdp.parse(output.sdp)
-            self.caller = ("127.0.0.1", offer.media[0].port)
+            self.caller = (HOST, offer.media[0].port)
             self.signalling.carry(self.agent.answer(self.clock(), output.call_id, self.answer))
 
     def recorded(self, call_id: str, data: bytes, peer: Address, *, sent: bool) -> None:
@@ -102,7 +103,7 @@ class OddCallee:
 async def line_to(callee: OddCallee) -> AsyncIterator[LoopbackLine]:
     async with AsyncExitStack() as cleanup:
         cleanup.callback(callee.close)
-        settings = TelephonySettings("127.0.0.1", 0, unused_ports(4), (Trunk("odd", *callee.address),))
+        settings = TelephonySettings(HOST, 0, unused_ports(4, HOST), (Trunk("odd", *callee.address),))
         line = LoopbackLine(settings, platform_clock())
         await line.telephony.start()
         cleanup.push_async_callback(line.telephony.stop)

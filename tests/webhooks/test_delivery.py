@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 import logging
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -188,7 +189,8 @@ def deliverer_of(store: Store, egress: Egress, clock: VirtualClock, timeout_seco
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
+    shutil.copy(empty_database, tmp_path / "callwright.db")
     clock = VirtualClock()
     egress = Egress(allow_loopback=True)
     store = await open_store(tmp_path, clock)

@@ -303,6 +303,8 @@ class Session:
         waiting = any(leg.state in (LegState.DIALLING, LegState.RINGING) for leg in self.legs[1:])
         if waiting and self.legs[0].inbound and self.legs[0].over:
             self.legs[0].left_before_the_other_answered()
+        if self._error is not None and self.legs and self.legs[0].state is LegState.OFFERED:
+            ends_as = CallStatus.ERROR  # a caller who was never answered, and whose fault that was not (§5.4)
         commands = tuple(HangUp(leg.leg_id) for leg in self.legs if leg.hang_up(ends_as))
         if not all(leg.over for leg in self.legs):
             yield Turn(commands, until)
@@ -344,7 +346,7 @@ class Session:
             if isinstance(action, MakeCall) and not destination_allowed(action.destination, self.rules.destinations):
                 reason = "the destination is not on the sub-account's list of destinations"
                 self._fail(ErrorCode.NO_COVERAGE, reason, ACTION_NAMES[MakeCall])
-                if self.legs:
+                if any(leg.talking for leg in self.legs):
                     self._new_leg(action).refuse(self._desk.now, CallStatus.ERROR, reason)
                 return True
         if flow.valid_until is not None and self._desk.now > flow.valid_until:

@@ -23,7 +23,7 @@ HELP = "give virtual numbers to sub-accounts, list them, take them away"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Name the flags."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    add = verbs.add_parser("add", help="give a number to a sub-account; calls to it are answered within seconds")
+    add = verbs.add_parser("add", help="give a number to a sub-account; a running server knows it within seconds")
     add.add_argument("sub_account", metavar="SUB_ACCOUNT", help="whose number it is; made when it does not exist yet")
     add.add_argument("number", metavar="NUMBER", help="in international form, such as +6531580000")
     listing = verbs.add_parser("list", help="the numbers of all sub-accounts, or of one")

@@ -8,6 +8,9 @@ What `host` and `path` mean by protocol, where the contract leaves it open:
 * LOCAL, our extension: `host` and the credentials are not used; `path` is a folder within the operator's folder for
   recordings, with or without a leading /. Whoever joins the two strips it.
 
+`audioFormat`, our extension, is `mp3` unless given, or `wav`; only `wav` is echoed, so that who does not ask for it
+reads what the contract documents.
+
 Files are named `{path}/{sessionId}/{recordingId}_{start}.mp3`; the VRU sample has a date folder before the session's.
 Whoever uploads decides once whether there is one: what the webhook names must be where the file lies.
 """
@@ -24,6 +27,8 @@ from callwright.contract.timestamps import iso_milliseconds
 from callwright.contract.webhook_config import configuration_refusal
 
 PROTOCOLS = ("S3", "SFTP", "LOCAL")
+AUDIO_FORMATS = ("mp3", "wav")
+USUAL_FORMAT = AUDIO_FORMATS[0]
 DEFAULT_PORTS = {"S3": 443, "SFTP": 22}
 LARGEST_PORT = 65_535
 LONGEST_HOST = 253
@@ -67,6 +72,8 @@ class RecordingPushConfig:
     "password or secret key; empty for LOCAL"
     path: str
     "as the customer wrote it"
+    audio_format: str = USUAL_FORMAT
+    "one of AUDIO_FORMATS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,11 @@ def parse_push_config(body: bytes) -> RecordingPushConfig:
     fields = read_object(body, configuration_refusal)
     protocol = fields.one_of("protocol", PROTOCOLS)
     path = _path(fields)
+    audio_format = USUAL_FORMAT
+    if fields.values.get("audioFormat") is not None:
+        audio_format = fields.one_of("audioFormat", AUDIO_FORMATS)
     if protocol == "LOCAL":
-        return RecordingPushConfig(protocol, "", None, "", "", path)
+        return RecordingPushConfig(protocol, "", None, "", "", path, audio_format)
     if protocol == "S3" and not _BUCKET.fullmatch(_segments(path)[0]):
         raise fields.wrong("path", "must begin with a bucket name")
     return RecordingPushConfig(
@@ -112,13 +122,14 @@ def parse_push_config(body: bytes) -> RecordingPushConfig:
         username=_credential(fields, "username"),
         password=_credential(fields, "password"),
         path=path,
+        audio_format=audio_format,
     )
 
 
 def push_config(sub_account_id: str, config: RecordingPushConfig, *, deleted: bool | None = None) -> dict[str, object]:
     """HTTP 200 of reading (`deleted` None), storing (False) and deleting (True) a config; never the password."""
     body: dict[str, object] = {} if deleted is None else {"delete": deleted}
-    return body | {
+    body |= {
         "subAccountId": sub_account_id,
         "protocol": config.protocol,
         "host": config.host,
@@ -126,9 +137,10 @@ def push_config(sub_account_id: str, config: RecordingPushConfig, *, deleted: bo
         "username": config.username,
         "passwordSet": bool(config.password),
         "path": config.path,
-        "statusCode": 0,
-        "statusMessage": "ok",
     }
+    if config.audio_format != USUAL_FORMAT:
+        body["audioFormat"] = config.audio_format
+    return body | {"statusCode": 0, "statusMessage": "ok"}
 
 
 def s3_target(config: RecordingPushConfig) -> S3Target:

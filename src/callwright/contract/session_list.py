@@ -8,14 +8,13 @@ meanwhile shift nothing; the token is opaque to clients and holds nothing secret
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from callwright.callflow.outcome import CallStatus
 from callwright.callflow.summary import LegSummary, SessionSummary
 from callwright.contract.timestamps import iso_milliseconds, parse_timestamp
-from callwright.contract.webhooks import session_summary
 from callwright.errors import ContractError
 from callwright.numbers import parse_msisdn
 
@@ -147,8 +146,8 @@ def session_page(path: str, query: SessionQuery, sessions: Sequence[SessionRepor
     return body
 
 
-def session_details(session: SessionReport) -> dict[str, object]:
-    """HTTP 200 of one session: how it stands, and with its end legs, SIP codes and the VSS payload."""
+def session_details(session: SessionReport, summary_body: Mapping[str, object] | None) -> dict[str, object]:
+    """HTTP 200 of one session: how it stands, and with its end legs, SIP codes and the payload of its VSS body."""
     summary = session.summary
     return {
         "sessionId": session.session_id,
@@ -164,7 +163,7 @@ def session_details(session: SessionReport) -> dict[str, object]:
         "legs": [_leg(leg) for leg in summary.legs] if summary else [],
         "actions": [_action(action) for action in session.actions],
         "webhooks": [_webhook(webhook) for webhook in session.webhooks],
-        "summary": session_summary(summary)["payload"] if summary else None,
+        "summary": summary_body["payload"] if summary_body else None,
     }
 
 

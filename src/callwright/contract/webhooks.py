@@ -9,7 +9,7 @@ from callwright.contract.timestamps import iso_seconds
 from callwright.numbers import country_code
 
 SUMMARY_VERSION = 5
-_LEG_LETTERS = "AB"
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def session_summary(
@@ -35,7 +35,7 @@ def session_summary(
         payload["errorDetails"] = _error_details(summary.error)
     word = "Call" if capital_leg_keys else "call"
     payload["details"] = {
-        word + letter: _leg(leg, reference_ids or {}) for letter, leg in zip(_LEG_LETTERS, summary.legs, strict=False)
+        word + _letters(index): _leg(leg, reference_ids or {}) for index, leg in enumerate(summary.legs)
     }
     return {
         "payload": payload,
@@ -44,6 +44,12 @@ def session_summary(
         "description": "Summary of a completed call session",
         "version": SUMMARY_VERSION,
     }
+
+
+def _letters(index: int) -> str:
+    """A and B as documented, C to Z and then AA, AB, ... where answers to VCA connected one party after the other."""
+    above, letter = divmod(index, len(_ALPHABET))
+    return (_letters(above - 1) if above else "") + _ALPHABET[letter]
 
 
 def _error_details(error: ErrorDetails) -> dict[str, object]:

@@ -7,6 +7,7 @@ over the caller's limit: reading stops at most 64 KiB past it. Environment proxi
 """
 
 import asyncio
+import functools
 import re
 import socket
 import ssl
@@ -91,6 +92,12 @@ class _Upload:
     stall_seconds: float
 
 
+@functools.cache
+def _public_authorities() -> ssl.SSLContext:
+    """Read once: it takes as long as twenty requests."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Egress:
     """The door. One policy and one connection pool for its whole life, so that no connection outlives its check.
 
@@ -113,7 +120,7 @@ class Egress:
         self._system_resolver = SystemResolver()
         self._network = CheckedNetwork(resolve or self._system_resolver, allow_loopback=allow_loopback)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
+            ssl_context=ssl_context or _public_authorities(),
             max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=MOST_IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,

@@ -16,7 +16,6 @@ from callwright.api.exports import Exporter
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
 from callwright.callflow.summary import SessionSummary
-from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import SettingsError, TelephonyError
 from callwright.node import wiring
@@ -151,9 +150,10 @@ def _board(  # one switchboard, with all that it sits between
     deliverer: Deliverer,
     clock: Clock,
 ) -> Switchboard:
+    summary_body = wiring.summary_body(settings, store)
+
     def encode_summary(summary: SessionSummary) -> bytes:
-        references = store.reference_ids(summary.sub_account_id)
-        return msgspec.json.encode(session_summary(summary, reference_ids=references))
+        return msgspec.json.encode(summary_body(summary))
 
     return Switchboard(
         telephony,
@@ -184,6 +184,7 @@ def _platform(  # what the API is given
         board=board,
         store=store,
         policy_for=wiring.policies(settings, store),
+        summary_body=wiring.summary_body(settings, store),
         clock=clock,
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from callwright.callflow.session import SessionRules
+from callwright.callflow.summary import SessionSummary
 from callwright.contract.policy import GUIDE_DEFAULTS, OAS_DEFAULTS, RequestPolicy
+from callwright.contract.webhooks import session_summary
 from callwright.egress import Egress
 from callwright.errors import CallwrightError
 from callwright.recordings.push.host_keys import HostKeys
@@ -87,6 +89,7 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
             capture=OAS_DEFAULTS if account.capture_defaults == "oas" else GUIDE_DEFAULTS,
             strict_digit_timeout=account.strict_digit_timeout,
             coerce_numbers=account.coerce_numbers,
+            accept_old_shapes=account.accept_old_shapes,
             has_call_action_webhook=has_webhook,
         )
 
@@ -101,6 +104,20 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
         return policy
 
     return policy_for
+
+
+def summary_body(settings: Settings, store: Store) -> Callable[[SessionSummary], dict[str, object]]:
+    """The VSS body as a sub-account has it: which virtual numbers are its own, how it reads legs."""
+
+    def body(summary: SessionSummary) -> dict[str, object]:
+        name = summary.sub_account_id
+        return session_summary(
+            summary,
+            capital_leg_keys=settings.sub_account(name).capital_leg_keys,
+            reference_ids=store.reference_ids(name),
+        )
+
+    return body
 
 
 def recordings(

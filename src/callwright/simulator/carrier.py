@@ -2,7 +2,8 @@
 
 Each incoming INVITE becomes a callee that behaves as its number says (`behaviour.py`), on the same user agent,
 signalling and session descriptions that dial out; `call` lets a phone here call somebody. What a phone heard is written
-to `heard/<sessionId>.wav` when the call is over.
+to `heard/<sessionId>.wav` when the call is over; when a session has several phones, those after the first write
+`heard/<sessionId>-2.wav` and so on.
 """
 
 import asyncio
@@ -80,6 +81,10 @@ class Phone:
     handset: Handset
     sdp_session_id: int
     sdp_version: int = 0
+    turn: int = 1
+    "1 for the first phone of its session, 2 for the next while that one is on the line, and so on"
+    turns_given: int = 1
+    "the highest turn of its session so far"
     answer: bytes = b""
     "our description; the offer when the caller made none, or when we call"
     offered: sdp.SessionDescription | None = None
@@ -297,7 +302,11 @@ class Carrier:
             tell_key=lambda key, ms: self._tell_key(call_id, key, ms),
             fell_silent=lambda: self._prompt_over(call_id),
         )
-        return Phone(call_id, number, session_id, behaviour, handset, secrets.randbits(62))
+        others = [phone for phone in self._phones.values() if phone.session_id == session_id]
+        turn = max((phone.turns_given for phone in others), default=0) + 1
+        for phone in others:
+            phone.turns_given = turn
+        return Phone(call_id, number, session_id, behaviour, handset, secrets.randbits(62), turn=turn, turns_given=turn)
 
     def _add(self, phone: Phone) -> None:
         self._phones[phone.call_id] = phone
@@ -439,7 +448,7 @@ class Carrier:
         if self._heard_folder is not None:
             # The name comes from the network: only what cannot leave the folder becomes a file name.
             name = phone.session_id if SAFE_NAME.fullmatch(phone.session_id) else sip_token()
-            path = self._heard_folder / f"{name}.wav"
+            path = self._heard_folder / (f"{name}.wav" if phone.turn == 1 else f"{name}-{phone.turn}.wav")
             try:
                 await asyncio.to_thread(recording.save, path)
             except OSError as error:

@@ -2,25 +2,26 @@
 
 import asyncio
 import contextlib
-import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
 
 from callwright.audio import g711
 from callwright.audio.prompt import Prompt
 from callwright.rtp import packet, rtcp
 from callwright.rtp.packet import RtpPacket
+from callwright.simulator.loopback import own_host, unused_ports
 from callwright.telemetry.clock import platform_clock
 from callwright.telephony.media.events import MediaEvent
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 
-HOST = "127.0.0.1"
+HOST = own_host()
 PATIENCE_SECONDS = 20.0
 
 
@@ -29,7 +30,7 @@ class Phone:
 
     def __init__(self) -> None:
         self.rtp, self.rtcp = self._pair()
-        self.port: int = self.rtp.getsockname()[1]
+        self.host, self.port = HOST, int(self.rtp.getsockname()[1])
         self.heard: list[RtpPacket] = []
         self.reports: list[tuple[rtcp.RtcpPacket, ...]] = []
         loop = asyncio.get_running_loop()
@@ -124,39 +125,62 @@ class Bench:
         """How many files the media process has open."""
         return len(list(Path(f"/proc/{self.plane.pid}/fd").iterdir()))
 
+    def close(self) -> None:
+        """Hang every phone up."""
+        for phone in self.phones:
+            phone.close()
+
 
 MakeBench = Callable[..., Awaitable[Bench]]
 
 
-def free_range(pairs: int) -> range:
-    """A range of ports outside the system's own choice, at a random place."""
-    start = 10_000 + 2 * random.randrange(5_000)
-    return range(start, start + 2 * pairs)
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def make_bench(tmp_path: Path) -> AsyncIterator[MakeBench]:
-    """Makes benches with their own ranges of ports; ends them all."""
+    """Makes benches with a plane of their own, for tests that end it or need another one; ends them all."""
     benches: list[Bench] = []
 
     async def make(pairs: int = 200, silence_seconds: float = 60.0) -> Bench:
         events: list[MediaEvent] = []
-        plane = MediaPlane(HOST, free_range(pairs), platform_clock(), events.append, silence_seconds)
+        plane = MediaPlane(HOST, unused_ports(pairs, HOST), platform_clock(), events.append, silence_seconds)
         benches.append(Bench(plane, events, tmp_path))
         await plane.start()
         return benches[-1]
 
     yield make
     for bench in benches:
-        for phone in bench.phones:
-            phone.close()
+        bench.close()
         await bench.plane.stop()
 
 
-@pytest.fixture
-async def bench(make_bench: MakeBench) -> Bench:
-    """One plane, started."""
-    return await make_bench()
+class SharedPlane:
+    """One media process for all tests; each has the events of its own streams."""
+
+    def __init__(self) -> None:
+        self.events: list[MediaEvent] = []
+        self.plane = MediaPlane(HOST, unused_ports(200, HOST), platform_clock(), self._post)
+
+    def _post(self, event: MediaEvent) -> None:
+        self.events.append(event)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_plane() -> AsyncIterator[SharedPlane]:
+    """Started once in a worker; it is never restarted: a test that ends it fails those after it."""
+    shared = SharedPlane()
+    await shared.plane.start()
+    yield shared
+    await shared.plane.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(shared_plane: SharedPlane, tmp_path: Path) -> AsyncIterator[Bench]:
+    """The shared plane without a stream."""
+    shared_plane.events = []
+    bench = Bench(shared_plane.plane, shared_plane.events, tmp_path)
+    yield bench
+    for stream_id in tuple(bench.plane._codecs):  # those that the test left open
+        await bench.plane.close(stream_id)
+    bench.close()
 
 
 @pytest.fixture

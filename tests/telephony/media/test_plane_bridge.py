@@ -20,10 +20,11 @@ from callwright.errors import TelephonyError
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.telephone_event import press
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
-from callwright.telephony.media.events import DigitPressed, PlaybackFinished, RecordingFinished
+from callwright.telephony.media.events import DigitPressed, MediaGone, PlaybackFinished, RecordingFinished
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 
 Bench = Any  # conftest's classes cannot be imported from here
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 KINDS = {"PCMU": 0, "PCMA": 8}
 SILENT = {codec: bytes([code]) * 160 for codec, code in g711.SILENCE.items()}
 
@@ -40,7 +41,13 @@ class Talker:
 
     def remote(self, direction: Direction = Direction.SENDRECV, keys: int | None = 101) -> RemoteMedia:
         return RemoteMedia(
-            "127.0.0.1", self.phone.port, self.codec, KINDS[self.codec], keys, direction, sent_event_payload_type=keys
+            self.phone.host,
+            self.phone.port,
+            self.codec,
+            KINDS[self.codec],
+            keys,
+            direction,
+            sent_event_payload_type=keys,
         )
 
     def frame(self, local: LocalMedia, codes: bytes) -> None:
@@ -321,7 +328,8 @@ async def test_a_recording_holds_prompts_and_silence_at_their_places(bench: Benc
     await bench.plane.close("a")
 
 
-async def test_a_full_disk_ends_the_recording_and_not_the_call(bench: Bench, tmp_path: Path) -> None:
+async def test_a_full_disk_ends_the_recording_and_not_the_call(make_bench: Any, tmp_path: Path) -> None:
+    bench = await make_bench()
     a, local_a, b, _ = await pair(bench)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.prlimit(bench.plane.pid, resource.RLIMIT_FSIZE, (30_000, hard))
@@ -354,7 +362,8 @@ async def test_a_recording_that_cannot_be_made_says_why(bench: Bench, tmp_path: 
     assert reasons["second.wav"] == "the stream is recorded already"
 
 
-async def test_stopping_the_process_finishes_recordings(bench: Bench, tmp_path: Path) -> None:
+async def test_stopping_the_process_finishes_recordings(make_bench: Any, tmp_path: Path) -> None:
+    bench = await make_bench()
     await pair(bench)
     path = tmp_path / "r.wav"
     bench.plane.record("a", str(path))
@@ -364,12 +373,13 @@ async def test_stopping_the_process_finishes_recordings(bench: Bench, tmp_path: 
     assert len(left) > 800
 
 
-async def test_a_killed_process_takes_its_bridges_along_and_begins_anew(bench: Bench, tmp_path: Path) -> None:
+async def test_a_killed_process_takes_its_bridges_along_and_begins_anew(make_bench: Any, tmp_path: Path) -> None:
+    bench = await make_bench()
     await pair(bench)
     bench.plane.bridge("a", "b")
     bench.plane.record("a", str(tmp_path / "r.wav"))
     os.kill(bench.plane.pid, signal.SIGKILL)
-    await bench.until(lambda: not bench.plane.ready)
+    await bench.until(lambda: bench.posted(MediaGone))
     bench.events.clear()
     await bench.plane.start()
     a, local_a, b, _ = await pair(bench)

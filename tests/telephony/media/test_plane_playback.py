@@ -15,6 +15,7 @@ from callwright.telephony.media.events import PlaybackFinished, PlaybackStarted
 from callwright.telephony.media.stream import Direction
 
 Bench = Any  # conftest's classes cannot be imported from here
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.parametrize(("codec", "kind"), [("PCMU", 0), ("PCMA", 8)])

@@ -13,19 +13,22 @@ import pytest
 from callwright.audio import tones
 from callwright.errors import TelephonyError
 from callwright.rtp import rtcp
+from callwright.simulator.loopback import own_host, unused_ports
 from callwright.telemetry.clock import platform_clock
 from callwright.telephony.media import protocol
 from callwright.telephony.media.events import MediaGone, PlaybackFinished, PlaybackStarted
 from callwright.telephony.media.plane import MediaPlane
 
 Bench = Any  # conftest's classes cannot be imported from here
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-async def test_the_process_ends_with_stop_and_says_goodbye(bench: Bench) -> None:
+async def test_the_process_ends_with_stop_and_says_goodbye(make_bench: Any) -> None:
+    bench = await make_bench()
     phone, pid = bench.phone(), bench.plane.pid
     await bench.plane.open("s")
     bench.plane.connect("s", phone.remote())
@@ -51,7 +54,8 @@ async def test_signals_to_the_whole_group_leave_it_to_the_parent(bench: Bench) -
     assert bench.plane.ready
 
 
-async def test_a_killed_process_is_noticed_and_can_be_started_again(bench: Bench) -> None:
+async def test_a_killed_process_is_noticed_and_can_be_started_again(make_bench: Any) -> None:
+    bench = await make_bench()
     phone, pid = bench.phone(), bench.plane.pid
     await bench.plane.open("s")
     bench.plane.connect("s", phone.remote())
@@ -107,7 +111,7 @@ async def test_events_carry_platform_time(bench: Bench) -> None:
 
 async def test_another_clock_is_followed(bench: Bench) -> None:
     events: list[Any] = []
-    plane = MediaPlane("127.0.0.1", range(20_000, 20_100), lambda: time.monotonic() + 1e9, events.append)
+    plane = MediaPlane(own_host(), unused_ports(4, own_host()), lambda: time.monotonic() + 1e9, events.append)
     await plane.start()
     before = time.monotonic() + 1e9
     await plane.open("s")
@@ -179,6 +183,6 @@ async def test_a_host_that_is_not_ours_is_refused() -> None:
     assert not plane.ready
 
 
-def test_a_range_without_a_pair_is_refused() -> None:
+async def test_a_range_without_a_pair_is_refused() -> None:
     with pytest.raises(TelephonyError, match="--rtp-ports 20001-20002"):
         MediaPlane("127.0.0.1", range(20_001, 20_003), platform_clock(), lambda _: None)

@@ -110,9 +110,9 @@ def test_loss_and_disorder_stay_what_they_are(line: Line) -> None:
     assert line.steps()[-1][0] == 7
 
 
-def test_it_goes_on_over_every_wrap_of_the_numbers(line: Line) -> None:
-    sequence, timestamp = 65_500, 0xFFFF_F000
-    for number in range(70_000):
+@pytest.mark.parametrize(("sequence", "timestamp"), [(65_500, 0), (0, 0xFFFF_F000), (32_700, 0x7FFF_F000)])
+def test_it_goes_on_over_every_wrap_of_the_numbers(line: Line, sequence: int, timestamp: int) -> None:
+    for number in range(1_000):
         line.say(sequence + number, timestamp + 160 * number)
         if number % 100 == 0:
             line.slot.run(1, line.now, line.now)

@@ -201,6 +201,7 @@ def test_a_system_that_refuses_the_filter_is_not_asked_for_every_packet() -> Non
     assert (sieve.told, inbound.sieved, inbound.statistics.packets) == ([], False, 62)
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_figures_keys_and_recordings_of_a_sieved_stream_are_right(bench: Bench, tmp_path: Any) -> None:
     phone = bench.phone()
     local = await bench.plane.open("s")

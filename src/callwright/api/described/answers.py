@@ -124,6 +124,7 @@ ANSWERS: dict[str, Schema] = {
             "username": STRING,
             "passwordSet": BOOLEAN,
             "path": STRING,
+            "audioFormat": {"const": "wav", "description": "unless it is mp3"},
             **_OK,
         },
         ["subAccountId", "protocol", "host", "port", "username", "passwordSet", "path", *_OK],

@@ -5,7 +5,6 @@ from callwright.api.described.shorthand import (
     BOOLEAN,
     MSISDN,
     NUMBER,
-    STRING,
     Schema,
     listing,
     maybe,
@@ -27,7 +26,13 @@ VOICE: Schema = {
     ],
     "examples": ["en-IE-EmilyNeural"],
 }
-URL: Schema = {"type": "string", "maxLength": 2048, "pattern": r"^[hH][tT][tT][pP][sS]?://[!-~]+$"}
+URL: Schema = {"type": "string", "maxLength": 2048, "pattern": r"^[hH][tT][tT][pP][sS]?://\S+$"}
+LANGUAGE: Schema = {"description": "a text such as en-US, read when `voiceProfile` is absent"}
+WRITTEN_NUMBER: Schema = {**text(3, 1000, r"^[+0-9\s().\-]+$"), "examples": ["+6512345678"]}
+NUMBER_AS_INTEGER: Schema = {"type": "integer", "minimum": 1, "maximum": 10**15 - 1}
+AUDIO_FORMAT: Schema = {**maybe(one_of("mp3", "wav")), "description": "mp3 unless given"}
+FOLDER: Schema = {**text(0, 1024), "description": "a folder; no .. in it"}
+CREDENTIAL = text(1, 1024, r"\S")
 CLIENT_ID = maybe(text(0, 256))
 MOMENT: Schema = {"type": ["string", "null"], "format": "date-time"}
 
@@ -36,7 +41,7 @@ _CALL = {"source": MSISDN, "destination": MSISDN}
 _SAY = {
     "text": SPOKEN,
     "voiceProfile": VOICE,
-    "language": STRING,
+    "language": LANGUAGE,
     "speed": maybe(SPEED),
     "repetition": maybe(whole(1, 3)),
 }
@@ -44,7 +49,7 @@ _PLAY = {"fileUrl": URL, "repetition": maybe(whole(1, 3))}
 _CAPTURE = {
     "promptMessage": SPOKEN,
     "voiceProfile": VOICE,
-    "language": STRING,
+    "language": LANGUAGE,
     "speed": maybe(SPEED),
     "successMessage": maybe(text(0, 3000)),
     "failureMessage": maybe(text(0, 3000)),
@@ -133,9 +138,10 @@ REQUESTS: dict[str, Schema] = {
                     "protocol": {"const": "S3"},
                     "host": text(1, 253, r"^(?:https?://)?[A-Za-z0-9._\-]+(?::[0-9]{1,5})?/?$"),
                     "port": maybe(whole(1, 65_535)),
-                    "username": text(1, 1024, r"^[ -~]*[!-~][ -~]*$"),
-                    "password": text(1, 1024, r"^[ -~]*[!-~][ -~]*$"),
-                    "path": text(3, 1024, r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9](?:/[A-Za-z0-9_\-]+)*$"),
+                    "username": CREDENTIAL,
+                    "password": CREDENTIAL,
+                    "path": {**text(3, 1024), "description": "a bucket, then a folder in it"},
+                    "audioFormat": AUDIO_FORMAT,
                 },
                 ["protocol", "host", "username", "password", "path"],
             ),
@@ -144,13 +150,17 @@ REQUESTS: dict[str, Schema] = {
                     "protocol": {"const": "SFTP"},
                     "host": text(1, 253, r"^[A-Za-z0-9._:\-]+$"),
                     "port": maybe(whole(1, 65_535)),
-                    "username": text(1, 1024, r"^[ -~]*[!-~][ -~]*$"),
-                    "password": text(1, 1024, r"^[ -~]*[!-~][ -~]*$"),
-                    "path": text(0, 1024, r"^(?:/?[A-Za-z0-9_\-]+)*/?$"),
+                    "username": CREDENTIAL,
+                    "password": CREDENTIAL,
+                    "path": FOLDER,
+                    "audioFormat": AUDIO_FORMAT,
                 },
                 ["protocol", "host", "username", "password", "path"],
             ),
-            record({"protocol": {"const": "LOCAL"}, "path": text(0, 1024, r"^(?:/?[A-Za-z0-9_\-]+)*/?$")}),
+            record(
+                {"protocol": {"const": "LOCAL"}, "path": FOLDER, "audioFormat": AUDIO_FORMAT},
+                ["protocol", "path"],
+            ),
         ]
     },
     "ExportRequest": record(
@@ -164,14 +174,12 @@ REQUESTS: dict[str, Schema] = {
     "VerificationRequest": record(
         {
             "channel": {"const": "call", "description": "callwright can only call"},
-            "destination": {
-                "anyOf": [MSISDN, {"type": "integer", "minimum": 1_000_000, "maximum": 999_999_999_999_999}]
-            },
+            "destination": {"anyOf": [WRITTEN_NUMBER, NUMBER_AS_INTEGER]},
             "country": {"type": ["string", "null"], "examples": ["SG"]},
             "call": maybe(
                 record(
                     {
-                        "source": maybe(MSISDN),
+                        "source": {"anyOf": [MSISDN, NUMBER_AS_INTEGER, {"type": "null"}]},
                         "speed": maybe(SPEED),
                         "repetition": maybe(whole(1, 3)),
                         "voiceProfile": maybe(VOICE),

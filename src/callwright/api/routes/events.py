@@ -16,7 +16,6 @@ from callwright.api.platform import Platform
 from callwright.api.routes.sessions import find_own_session
 from callwright.api.stream import EventStream, frame
 from callwright.callflow.summary import SessionSummary
-from callwright.contract.webhooks import session_summary
 from callwright.errors import StorageUnavailable
 from callwright.storage.records import StoredSession
 from callwright.telemetry.trace import TraceEntry
@@ -52,7 +51,7 @@ async def _frames(platform: Platform, stored: StoredSession, last_seen: int) -> 
         for number, entry in enumerate(trace.entries if trace is not None else (), start=1):
             if number > last_seen:
                 yield _trace_frame(number, entry)
-    yield frame("summary", session_summary(summary)["payload"])
+    yield frame("summary", platform.summary_body(summary)["payload"])
 
 
 async def _terminal_record(platform: Platform, stored: StoredSession) -> SessionSummary:

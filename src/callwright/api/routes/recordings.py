@@ -31,7 +31,15 @@ async def put_push_config(exchange: Exchange) -> ASGIApp:
     """Say where recordings go, or say it anew. Whether anybody lives there shows with the first recording."""
     await authenticate(exchange, WRITE)
     wanted = parse_push_config(await exchange.body())
-    stored = PushConfig(wanted.protocol, wanted.host, wanted.port, wanted.username, wanted.password, wanted.path)
+    stored = PushConfig(
+        wanted.protocol,
+        wanted.host,
+        wanted.port,
+        wanted.username,
+        wanted.password,
+        wanted.path,
+        wanted.audio_format,
+    )
     await exchange.platform.store.put_push_config(exchange.sub_account_id, stored)
     await exchange.platform.wake_recordings(exchange.sub_account_id)
     return json_reply(200, push_config(exchange.sub_account_id, wanted, deleted=False))
@@ -58,7 +66,15 @@ async def list_recordings(exchange: Exchange) -> ASGIApp:
 
 
 def _wire(stored: PushConfig) -> RecordingPushConfig:
-    return RecordingPushConfig(stored.protocol, stored.host, stored.port, stored.username, stored.password, stored.path)
+    return RecordingPushConfig(
+        stored.protocol,
+        stored.host,
+        stored.port,
+        stored.username,
+        stored.password,
+        stored.path,
+        stored.audio_format,
+    )
 
 
 def _recording(stored: StoredRecording) -> Recording:

@@ -47,7 +47,8 @@ async def show_session(exchange: Exchange) -> ASGIApp:
     store = exchange.platform.store
     trace = await store.find_trace(stored.session_id) if stored.state is SessionState.FINISHED else None
     events = await store.deliveries_of(stored.session_id)
-    return json_reply(200, session_details(report(stored, trace, events)))
+    body = None if stored.summary is None else exchange.platform.summary_body(stored.summary)
+    return json_reply(200, session_details(report(stored, trace, events), body))
 
 
 async def hang_up_session(exchange: Exchange) -> ASGIApp:
