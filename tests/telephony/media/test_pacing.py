@@ -192,3 +192,75 @@ def test_prompts_are_mapped_once_while_they_are_played(ten_frames: tuple[dict[st
     assert len(files) == 1
     del first, second
     assert len(files) == 0
+
+
+def test_a_first_frame_leaves_at_once_and_the_second_with_the_slot(
+    ten_frames: tuple[dict[str, str], list[bytes]],
+) -> None:
+    paths, frames = ten_frames
+    slot = Slot()
+    _, older, _ = on_air(slot)
+    slot.run(1, 0.0, 0.0)
+    call, wire, row = on_air(slot)
+    call.play(Playback("p", paths, 1), FILES, 0.003)
+    slot.begin(row, 0.003)
+    slot.begin(row, 0.004)  # it has begun
+    assert [sent.payload for sent in wire.sent] == frames[:1]
+    slot.run(1, 0.02, 0.02)
+    slot.begin(row, 0.021)
+    slot.run(1, 0.04, 0.04)
+    assert [sent.payload for sent in wire.sent] == frames[:3]
+    assert [(sent.sequence, sent.timestamp) for sent in wire.sent] == [(7, 7), (8, 167), (9, 327)]
+    assert [sent.marker for sent in wire.sent] == [True, False, False]
+    assert [sent.sequence for sent in older.sent] == [7, 8, 9]
+
+
+def test_numbers_of_a_frame_that_left_at_once_wrap_around() -> None:
+    slot = Slot()
+    _, wire, row = on_air(slot, random=lambda bits: (1 << bits) - 1)
+    slot.begin(row, 0.0)
+    slot.run(1, 0.0, 0.0)
+    assert [(sent.sequence, sent.timestamp) for sent in wire.sent] == [(0xFFFF, 0xFFFFFFFF), (0, 159)]
+
+
+def test_a_call_whose_slot_was_first_does_not_begin_again() -> None:
+    slot = Slot()
+    _, wire, row = on_air(slot)
+    slot.run(1, 0.0, 0.0)
+    slot.begin(row, 0.001)
+    assert [sent.sequence for sent in wire.sent] == [7]
+
+
+def test_a_first_frame_counts_as_the_one_that_its_slot_sent_last() -> None:
+    slot = Slot()
+    slot.run(1, 10.0, 10.0)
+    _, wire, row = on_air(slot)
+    slot.begin(row, 10.004)
+    assert slot.rtp_time(row, 10.0) == wire.sent[0].timestamp
+    assert slot.rtp_time(row, 10.01) == wire.sent[0].timestamp + 80
+
+
+def test_the_next_call_goes_to_the_slot_that_ran_last_unless_that_is_fuller() -> None:
+    pacer = Pacer(0.0)
+    for tick in range(2 * SLOTS):
+        pacer.tick((tick + 0.5) * TICK_SECONDS)
+        assert pacer.emptiest() is pacer.slots[tick % SLOTS]
+    for _ in range(40):
+        on_air(pacer.emptiest())
+    assert [len(slot) for slot in pacer.slots] == [8] * SLOTS
+    on_air(pacer.slots[-1])
+    assert pacer.emptiest() is pacer.slots[-1]  # an eighth more than the others
+    on_air(pacer.slots[-1])
+    assert pacer.emptiest() is pacer.slots[-2]
+
+
+def test_after_nobody_was_there_the_next_call_has_nearly_a_frame_before_its_slot_runs() -> None:
+    pacer = Pacer(0.0)
+    pacer.resume(1000.0)
+    slot = pacer.emptiest()
+    _, wire, row = on_air(slot)
+    slot.begin(row, 1000.0)
+    pacer.tick(1000.0 + FRAME_SECONDS - 1.01 * TICK_SECONDS)
+    assert len(wire.sent) == 1
+    pacer.tick(1000.0 + FRAME_SECONDS)
+    assert len(wire.sent) == 2

@@ -8,5 +8,5 @@ ports.py      which RTP ports are free         hearing.py     what arrived sound
 prompts.py    files, mapped once               relay.py       one direction of a bridge
 call.py       one stream: sockets and all      tone_keys.py   keys among the sounds
 reports.py    RTCP of one stream               recorder.py    both directions on one time line
-                                               recordings.py  the thread that writes them
+sieve.py      sound left unread                recordings.py  the thread that writes them
 """

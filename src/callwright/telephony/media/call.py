@@ -12,12 +12,13 @@ from callwright.rtp import rtcp
 from callwright.rtp.statistics import mos
 from callwright.telephony.media.hearing import Hearing
 from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
-from callwright.telephony.media.outbound import Outbound
+from callwright.telephony.media.outbound import Outbound, Playback
 from callwright.telephony.media.pacer import Slot
 from callwright.telephony.media.prompts import PromptFiles
 from callwright.telephony.media.recorder import Recorder
 from callwright.telephony.media.recordings import Writing
 from callwright.telephony.media.reports import Reports
+from callwright.telephony.media.sieve import COUNT_BYTES, Sieve
 from callwright.telephony.media.stream import RemoteMedia, StreamReport
 
 SO_TIMESTAMPNS = 35
@@ -34,7 +35,7 @@ RECENT_SECONDS = 0.3
 picked up; the session description takes its time."""
 EXPEDITED_FORWARDING = 46 << 2
 """DSCP EF in the traffic class byte (RFC 4594 §4.1)."""
-_TIMESTAMP_SPACE = socket.CMSG_SPACE(16)
+_ANCILLARY_SPACE = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(COUNT_BYTES)
 _TIMESPEC = struct.Struct("@qq")
 
 
@@ -70,7 +71,7 @@ def _emptied(emptying: socket.socket) -> list[tuple[bytes, float, object]]:
     waiting: list[tuple[bytes, float, object]] = []
     for _ in range(MOST_WAITING_DATAGRAMS):
         try:
-            data, ancillary, flags, source = emptying.recvmsg(LARGEST_DATAGRAM, _TIMESTAMP_SPACE)
+            data, ancillary, flags, source = emptying.recvmsg(LARGEST_DATAGRAM, _ANCILLARY_SPACE)
         except BlockingIOError:
             break
         except OSError:  # ICMP; the next one may be a datagram
@@ -101,10 +102,13 @@ class Call:
         started: Callable[[str, str, float], None],
         finished: Callable[[str, str, float, str], None],
         pressed: Callable[[str, str, float, bool], None],
+        *,
+        sieves: bool = True,
     ) -> None:
         """`started` and `finished` hear (stream, playback, when; why not completed).
 
-        `pressed` hears (stream, key, when, whether it was found among the sounds).
+        `pressed` hears (stream, key, when, whether it was found among the sounds). `sieves`: leave sound that nobody
+        wants to the kernel.
         """
         self.stream_id = stream_id
         self.port = port
@@ -116,7 +120,8 @@ class Call:
             lambda playback_id, now: started(stream_id, playback_id, now),
             lambda playback_id, now, reason: finished(stream_id, playback_id, now, reason),
         )
-        self.inbound = Inbound()
+        self._sieve = Sieve(self.rtp)
+        self.inbound = Inbound(self._sieve if sieves else None)
         self.reports = Reports(ssrc, secrets.token_hex(12).encode())
         self.remote: RemoteMedia | None = None
         self._anchor = anchor
@@ -161,16 +166,26 @@ class Call:
         self._slot.set_sending(self._row, sends)
         self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
         self.hearing.agree(remote)
+        self._begin(now)
         recent = time.time() - RECENT_SECONDS
         for data, arrival, source in said:
             if source == self._source and arrival >= recent:
                 self._take(data, arrival, now)
 
+    def play(self, playback: Playback, files: PromptFiles, now: float) -> None:
+        """Play it, behind what plays and waits already; the first sound of a stream that was just connected at once."""
+        self.outbound.play(playback, files, now)
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        if self._slot is not None and self.outbound.has_sound:
+            self._slot.begin(self._row, now)
+
     def receive_rtp(self, now: float) -> bool:
         """Take one datagram from the socket; False when there was none."""
         inbound = self.inbound
         try:
-            data, ancillary, flags, source = self.rtp.recvmsg(LARGEST_DATAGRAM, _TIMESTAMP_SPACE)
+            data, ancillary, flags, source = self.rtp.recvmsg(LARGEST_DATAGRAM, _ANCILLARY_SPACE)
         except BlockingIOError:
             return False
         except OSError:  # what ICMP said of a packet we sent; sending counts it too
@@ -182,11 +197,13 @@ class Call:
         if flags & socket.MSG_TRUNC:
             inbound.malformed += 1
             return True
-        self._take(data, _arrival(ancillary, now), now)
+        # Only a sieve that was closed once makes for more than the time of arrival.
+        unread = self._sieve.dropped_before(ancillary) if len(ancillary) > 1 else 0
+        self._take(data, _arrival(ancillary, now), now, unread)
         return True
 
-    def _take(self, data: bytes, arrival: float, now: float) -> None:
-        digit = self.inbound.receive(data, arrival, now)
+    def _take(self, data: bytes, arrival: float, now: float, unread: int = 0) -> None:
+        digit = self.inbound.receive(data, arrival, now, unread)
         if digit is not None:
             self._pressed(self.stream_id, digit, now, False)  # noqa: FBT003  as `pressed` is called
 

@@ -90,7 +90,7 @@ class Hearing:
     def choose_listener(self) -> None:
         """Take packets only while they are wanted."""
         wanted = self.relay is not None or self._tone_keys is not None or self._recorder is not None
-        self.inbound.listener = self.hear if wanted else None
+        self.inbound.listen(self.hear if wanted else None)
 
     def hear(self, packet: RtpPacket, now: float) -> None:
         """A packet came that is believed."""

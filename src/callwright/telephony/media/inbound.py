@@ -4,9 +4,13 @@ The kernel lets only datagrams from the signalled address and port through (the 
 first SSRC that brings an agreed payload type is locked; another one is believed only when the locked one has been
 quiet for a while or said goodbye, as when a network's announcement gives way to the callee (RFC 3550 §8.2, RFC 7201 on
 injection).
+
+While nobody listens most of the sound is left to the kernel (sieve.py), once the source is settled. Whatever is out of
+the ordinary, another source or another order, has everything read again for a while, so it is judged as ever.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from callwright.errors import RtpError
 from callwright.rtp import packet as rtp_packet
@@ -21,6 +25,19 @@ RELOCK_SECONDS = 0.25
 BEGINNING_PACKETS = 12
 BEGINNING_SECONDS = 0.3
 """What a peer says first is kept for so long, in case somebody is yet to be told to listen."""
+SETTLED_SECONDS = 1.0
+"""A source is read whole for so long; longer than its beginning may be wanted."""
+_NEVER = float("inf")
+
+
+class Sieve(Protocol):
+    """What keeps sound from being read. `OSError` when the system will not."""
+
+    def close(self, ssrc: int, payload_type: int) -> None:
+        """Leave most packets of this source and type unread."""
+
+    def open(self) -> None:
+        """Leave nothing unread."""
 
 
 class Inbound:
@@ -33,17 +50,22 @@ class Inbound:
         "_digits",
         "_event_type",
         "_last_locked",
+        "_payload_type",
+        "_settled_at",
+        "_sieve",
         "expecting",
         "heard_at",
         "listener",
         "malformed",
         "refused",
+        "sieved",
         "silence_posted",
         "ssrc",
         "statistics",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, sieve: Sieve | None = None) -> None:
+        """Everything is always read when there is no `sieve`."""
         self.statistics = ReceiverStatistics(CLOCK_RATE)
         self.ssrc: int | None = None
         self.heard_at = 0.0
@@ -53,7 +75,12 @@ class Inbound:
         self.malformed = 0
         self.refused = 0
         self.listener: Callable[[RtpPacket, float], None] | None = None
-        "is handed every packet that is believed, and the time"
+        "is handed every packet that is believed, and the time; `listen` sets it"
+        self.sieved = False
+        "most of the sound is not read"
+        self._sieve = sieve
+        self._settled_at = _NEVER
+        self._payload_type = -1
         self._beginning: list[RtpPacket] | None = []
         "None once it is too late to want it"
         self._began_at = 0.0
@@ -64,6 +91,8 @@ class Inbound:
 
     def agree(self, payload_type: int, event_payload_type: int | None, expecting: bool, now: float) -> None:
         """What was negotiated, for the first time or anew. Silence is counted from here."""
+        self._read_all(now)
+        self._payload_type = payload_type
         accepted = {payload_type, COMFORT_NOISE}
         if event_payload_type is not None:
             accepted.add(event_payload_type)
@@ -75,6 +104,7 @@ class Inbound:
     def unlock(self) -> None:
         """The next source is another one: a new address, or the old one said goodbye."""
         if self.ssrc is not None:
+            self._read_all(_NEVER)
             self.ssrc = None
             self.statistics.restart()
             self._digits = DigitReceiver()
@@ -84,8 +114,14 @@ class Inbound:
         self.heard_at = now
         self.silence_posted = False
 
-    def receive(self, data: bytes, arrival: float, now: float) -> str | None:
-        """Take one datagram; returns the key when it begins a press."""
+    def listen(self, listener: Callable[[RtpPacket, float], None] | None) -> None:
+        """Hand every packet that is believed to `listener` from now on, or to nobody."""
+        self.listener = listener
+        if listener is not None:
+            self._read_all(self._last_locked)
+
+    def receive(self, data: bytes, arrival: float, now: float, unread: int = 0) -> str | None:
+        """Take one datagram; returns the key when it begins a press. `unread` ones the sieve held back before it."""
         try:
             packet = rtp_packet.parse(data)
         except RtpError:
@@ -93,17 +129,25 @@ class Inbound:
             return None
         kind = packet.payload_type
         agreed = kind in self._accepted
-        if packet.ssrc != self.ssrc and not self._lock(packet.ssrc, agreed, now):
-            self.refused += 1
-            return None
+        if packet.ssrc != self.ssrc:
+            if not self._lock(packet.ssrc, agreed, now):
+                self.refused += 1
+                self.statistics.pass_over(unread)
+                return None
+            unread = 0  # they were another's
         self._last_locked = now
-        followed = self.statistics.receive(packet.sequence, packet.timestamp, arrival, paces=kind != self._event_type)
+        paces = kind != self._event_type
+        followed = self.statistics.receive(packet.sequence, packet.timestamp, arrival, paces=paces, unread=unread)
+        if not followed:
+            self._read_all(now)  # a restart is confirmed by the very next packet
         if not followed or not agreed:
             self.refused += 1
             return None
         self.alive(now)
         if self.listener is not None:
             self.listener(packet, now)
+        elif now >= self._settled_at and not self.sieved:
+            self._leave_unread()
         if self._beginning is not None:
             self._keep(packet, now)
         if kind != self._event_type:
@@ -130,11 +174,34 @@ class Inbound:
         return kept if kept and now - self._began_at <= BEGINNING_SECONDS else []
 
     def _lock(self, ssrc: int, agreed: bool, now: float) -> bool:
+        if self.sieved:  # the locked one may be as alive as ever: read it before judging
+            self._last_locked = now
+            self._read_all(now)
+            return False
         if not agreed or (self.ssrc is not None and now - self._last_locked < RELOCK_SECONDS):
             return False
         self.unlock()
         self.ssrc = ssrc
+        self._settled_at = now + SETTLED_SECONDS
         return True
+
+    def _leave_unread(self) -> None:
+        if self._sieve is None or self.ssrc is None:
+            self._settled_at = _NEVER
+            return
+        try:
+            self._sieve.close(self.ssrc, self._payload_type)
+        except OSError:  # such as no memory for the filter: reading it all costs time, and nothing else
+            self._settled_at = _NEVER
+            return
+        self.sieved = True
+
+    def _read_all(self, now: float) -> None:
+        """Everything, until the source is settled again."""
+        self._settled_at = now + SETTLED_SECONDS
+        if self.sieved and self._sieve is not None:
+            self._sieve.open()
+            self.sieved = False
 
     def silent_for(self, now: float) -> float:
         """Seconds without a sign of life; 0 while none is expected."""

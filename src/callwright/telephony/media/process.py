@@ -40,6 +40,7 @@ from callwright.telephony.media.ports import PortPairs
 from callwright.telephony.media.prompts import PromptFiles
 from callwright.telephony.media.recordings import Recordings
 from callwright.telephony.media.reports import interval_seconds
+from callwright.telephony.media.sieve import why_not_to_be_used
 
 _log = logging.getLogger("callwright.telephony.media")
 
@@ -73,6 +74,10 @@ class MediaProcess:
         self._calls: dict[str, Call] = {}
         self._readers: dict[int, Callable[[float], object]] = {}
         self._files = PromptFiles()
+        objection = why_not_to_be_used(configuration.host)
+        if objection:
+            _log.warning("every packet of every call is read, which costs twice the processor time: %s", objection)
+        self._sieves = not objection
         self._control = select.epoll()
         self._control.register(channel.fileno(), select.EPOLLIN)
         self._recordings = Recordings()
@@ -149,7 +154,7 @@ class MediaProcess:
             case protocol.ConnectStream():
                 self._connect(call, command, now)
             case protocol.PlayPrompt():
-                call.outbound.play(Playback(command.playback_id, command.paths, command.repetition), self._files, now)
+                call.play(Playback(command.playback_id, command.paths, command.repetition), self._files, now)
             case protocol.CutPlayback():
                 call.outbound.cut(command.playback_id, now)
             case protocol.BridgeStreams():
@@ -187,6 +192,7 @@ class MediaProcess:
                 self._playback_started,
                 self._playback_finished,
                 self._key_pressed,
+                sieves=self._sieves,
             )
             self._tell(protocol.StreamOpened(stream_id, port))
             return
