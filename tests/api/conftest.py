@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -72,7 +73,8 @@ class MemoryBoard:
             status=CallStatus.COMPLETED,
         )
         summary = SessionSummary(session_id, sub_account_id, CallStatus.COMPLETED, NOW, NOW + 5, "SAY", (leg,))
-        await self._store.finish_session(summary, b"{}", self._traces.pop(session_id), NOW + 5)
+        body = session_summary(summary, reference_ids=self._store.reference_ids(sub_account_id))
+        await self._store.finish_session(summary, json.dumps(body).encode(), self._traces.pop(session_id), NOW + 5)
         for queue in self._queues.pop(session_id, []):
             queue.put_nowait(None)
 
@@ -202,9 +204,6 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         board=board,
         store=store,
         policy_for=lambda name: installation.policies.get(name, RequestPolicy()),
-        summary_body=lambda summary: session_summary(
-            summary, reference_ids=store.reference_ids(summary.sub_account_id)
-        ),
         clock=lambda: installation.now,
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,

@@ -193,7 +193,7 @@ def test_a_live_session_is_in_progress() -> None:
 
 
 def test_a_session_is_told_in_full() -> None:
-    assert session_details(FINISHED, session_summary(SUMMARY)) == {
+    assert session_details(FINISHED, session_summary(SUMMARY)["payload"]) == {
         "sessionId": SESSION,
         "subAccountId": "riders_hq",
         "state": "FINISHED",

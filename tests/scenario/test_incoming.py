@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.answering import HANGUP, NOTHING, Answerer, ask, body, flow, make_call, say, virtual_number
+from tests.answering import HANGUP, NOTHING, Answerer, ask, body, flow, make_call, never, say, virtual_number
 from tests.customers import UUID
 
 from callwright.audio.compare import likeness
@@ -185,3 +185,39 @@ async def test_a_number_added_by_command_is_answered_by_the_running_server(
     assert number.removeprefix("+") in str(listed)
     summary = await customer.summary(await session_of(answerer, number))
     assert summary["sessionStatus"] == "COMPLETED"
+
+
+async def test_the_customer_ends_a_call_that_nobody_answered_yet(
+    site: "Site", customer: "Customer", answerer: Answerer
+) -> None:
+    answerer.answers = [never]
+    async with numbered(site, customer, answerer) as number:
+        placed = call(site, number)
+        session_id = await session_of(answerer, number)
+        assert (await customer.http.delete(f"/sessions/{session_id}")).status_code == 202
+        assert ((await placed.over()).status or 0) >= 400
+        summary = await customer.summary(session_id)
+        shown = (await customer.http.get(f"/sessions/{session_id}")).json()
+    assert (summary["sessionStatus"], summary["details"]["callA"]["callStatus"]) == ("CANCELED", "CANCELED")
+    assert (shown["state"], shown["summary"]) == ("FINISHED", summary)
+
+
+async def test_many_callers_at_once_each_hear_their_own_answer(
+    site: "Site", customer: "Customer", answerer: Answerer
+) -> None:
+    async with numbered(site, customer, answerer) as number:
+        texts = [f"You are caller number {turn}." for turn in range(1, 6)]
+        answerer.answers = [flow(say(text), HANGUP) for text in texts]
+        placed = [call(site, number, source=f"+659000{turn:04}") for turn in range(len(texts))]
+        await asyncio.gather(*(each.over() for each in placed))
+        asked = {posted.body["payload"]["sessionId"] for posted in answerer.of("/vca")}
+        assert len(asked) == len(texts)
+        prompts = {}
+        for session_id in asked:
+            source = (await customer.summary(session_id))["details"]["callA"]["source"]
+            made = (await customer.story(session_id)).only("speech.cache")
+            prompts[source] = site.prompt(made["key"])
+        for turn, each in enumerate(placed):
+            heard = await site.recording(each.call_id)
+            likest = max(prompts, key=lambda source: likeness(heard, prompts[source]).correlation)
+            assert likest == f"+659000{turn:04}"

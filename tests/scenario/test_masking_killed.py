@@ -32,7 +32,7 @@ async def carrier() -> AsyncIterator[Carrier]:
 
 
 async def sip_address_of(platform: "Platform") -> tuple[str, int]:
-    host, _, port = (await platform.program.says(r"SIP +(\S+) \(UDP\)"))[1].rpartition(":")
+    host, _, port = (await platform.program.says(r"SIP +(\S+) \(UDP"))[1].rpartition(":")
     return host, int(port)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from callwright.callflow.plan import Callflow
-from callwright.callflow.summary import SessionSummary
 from callwright.contract.policy import RequestPolicy
 from callwright.storage.store import Store
 from callwright.telemetry.clock import Clock
@@ -39,8 +38,6 @@ class Platform:
     store: Store
     policy_for: Callable[[str], RequestPolicy]
     "how a sub-account's requests are read"
-    summary_body: Callable[[SessionSummary], dict[str, object]]
-    "the VSS body of a finished session, as its webhook is told"
     clock: Clock
     new_uuid: Callable[[], str]
     "for callFlowRequestId; a UUID"

@@ -1,10 +1,13 @@
 """A stored session, its trace and its events as the session resource shows them."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from callwright.callflow.plan import ACTION_NAMES, MakeCall, PlayFile, Say, SayAndCapture
 from callwright.contract.session_list import ActionReport, AttemptReport, SessionReport, WebhookReport
-from callwright.storage.records import StoredDelivery, StoredSession
+from callwright.errors import StorageError
+from callwright.storage.records import StoredDelivery, StoredSession, WebhookKind
 from callwright.telemetry.trace import Trace, TraceEntry
 
 
@@ -25,6 +28,14 @@ def report(stored: StoredSession, trace: Trace | None = None, events: Sequence[S
         actions=actions_of(trace.entries if trace is not None else ()),
         webhooks=tuple(_event(event) for event in events),
     )
+
+
+def summary_payload(events: Sequence[StoredDelivery]) -> Any:
+    """What a finished session's VSS says, wanted or not: its body is written together with the terminal record."""
+    for event in events:
+        if event.kind == WebhookKind.VSS and event.body is not None:
+            return json.loads(event.body)["payload"]
+    raise StorageError("a finished session has no summary that is told to webhooks")
 
 
 def actions_of(entries: Sequence[TraceEntry]) -> tuple[ActionReport, ...]:

@@ -8,7 +8,7 @@ meanwhile shift nothing; the token is opaque to clients and holds nothing secret
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -146,8 +146,11 @@ def session_page(path: str, query: SessionQuery, sessions: Sequence[SessionRepor
     return body
 
 
-def session_details(session: SessionReport, summary_body: Mapping[str, object] | None) -> dict[str, object]:
-    """HTTP 200 of one session: how it stands, and with its end legs, SIP codes and the payload of its VSS body."""
+def session_details(session: SessionReport, summary_payload: object) -> dict[str, object]:
+    """HTTP 200 of one session: how it stands, and with its end legs, SIP codes and the payload of its VSS, else None.
+
+    That payload is not made anew here: it names the virtual numbers that the sub-account had then.
+    """
     summary = session.summary
     return {
         "sessionId": session.session_id,
@@ -163,7 +166,7 @@ def session_details(session: SessionReport, summary_body: Mapping[str, object] |
         "legs": [_leg(leg) for leg in summary.legs] if summary else [],
         "actions": [_action(action) for action in session.actions],
         "webhooks": [_webhook(webhook) for webhook in session.webhooks],
-        "summary": summary_body["payload"] if summary_body else None,
+        "summary": summary_payload,
     }
 
 

@@ -185,7 +185,6 @@ def _platform(  # what the API is given
         board=board,
         store=store,
         policy_for=wiring.policies(settings, store),
-        summary_body=wiring.summary_body(settings, store),
         clock=clock,
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),

@@ -7,6 +7,7 @@ of a finished session is the whole story at once. A client that comes back with 
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -14,8 +15,8 @@ from callwright.api.auth import READ, authenticate
 from callwright.api.exchange import Exchange
 from callwright.api.platform import Platform
 from callwright.api.routes.sessions import find_own_session
+from callwright.api.session_report import summary_payload
 from callwright.api.stream import EventStream, frame
-from callwright.callflow.summary import SessionSummary
 from callwright.errors import StorageUnavailable
 from callwright.storage.records import StoredSession
 from callwright.telemetry.trace import TraceEntry
@@ -45,24 +46,24 @@ async def _frames(platform: Platform, stored: StoredSession, last_seen: int) -> 
         number += 1
         if number > last_seen:
             yield _trace_frame(number, entry)
-    summary = await _terminal_record(platform, stored)
+    payload = await _told_at_the_end(platform, stored)
     if number == 0:  # it was not live, or no longer: the store has the whole story
         trace = await platform.store.find_trace(stored.session_id)
         for number, entry in enumerate(trace.entries if trace is not None else (), start=1):
             if number > last_seen:
                 yield _trace_frame(number, entry)
-    yield frame("summary", platform.summary_body(summary)["payload"])
+    yield frame("summary", payload)
 
 
-async def _terminal_record(platform: Platform, stored: StoredSession) -> SessionSummary:
-    """The summary, waited for as long as it takes."""
+async def _told_at_the_end(platform: Platform, stored: StoredSession) -> Any:
+    """The summary as the VSS tells it, waited for as long as it takes."""
     while True:
         try:
             found = await platform.store.find_session(stored.session_id)
+            if found is not None and found.summary is not None:
+                return summary_payload(await platform.store.deliveries_of(stored.session_id))
         except StorageUnavailable:
-            found = None
-        if found is not None and found.summary is not None:
-            return found.summary
+            pass  # it comes back, and so do we
         await asyncio.sleep(RECORD_POLL_SECONDS)
 
 

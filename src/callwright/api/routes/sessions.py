@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.exchange import Exchange, json_reply
-from callwright.api.session_report import report
+from callwright.api.session_report import report, summary_payload
 from callwright.contract.answers import session_state
 from callwright.contract.session_list import parse_session_query, session_details, session_page
 from callwright.errors import ContractError
@@ -47,8 +47,8 @@ async def show_session(exchange: Exchange) -> ASGIApp:
     store = exchange.platform.store
     trace = await store.find_trace(stored.session_id) if stored.state is SessionState.FINISHED else None
     events = await store.deliveries_of(stored.session_id)
-    body = None if stored.summary is None else exchange.platform.summary_body(stored.summary)
-    return json_reply(200, session_details(report(stored, trace, events), body))
+    payload = summary_payload(events) if stored.state is SessionState.FINISHED else None
+    return json_reply(200, session_details(report(stored, trace, events), payload))
 
 
 async def hang_up_session(exchange: Exchange) -> ASGIApp:
