@@ -131,11 +131,15 @@ async def test_nobody_presses_anything_in_any_try(site: "Site", customer: "Custo
     assert (summary["sessionStatus"], summary["lastAction"]) == ("COMPLETED", "SAY_AND_CAPTURE")
     story = await customer.story(session_id)
     prompt, failure = (site.prompt(made["key"]) for made in story.all("speech.cache"))
-    heard = await site.recording(session_id)
+    heard = (await site.recording(session_id)).copy()
     assert len(story.all("command.Play")) == 4
-    second_half = heard[round((likeness(heard, failure).delay_ms + 100) * 8) :]
-    assert likeness(heard, prompt).correlation > 0.9
-    assert likeness(second_half, failure).correlation > 0.9 or likeness(second_half, prompt).correlation > 0.9
+    for sound in (prompt, failure):
+        for _ in range(2):  # found, and with that place cut out found again
+            match = likeness(heard, sound)
+            assert match.correlation > 0.9
+            assert match.missing_ms <= story.skipped_ms
+            place = round(match.delay_ms * 8)
+            heard[place : place + len(sound)] = 0
 
 
 async def test_too_few_keys_fail_the_try_and_the_next_one_succeeds(
