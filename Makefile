@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check fix bench lock clean
+.PHONY: help run test fuzz fuzz-api check fix bench lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ fuzz: $(VENV)/dev.stamp ## bent SIP messages and property tests with very many e
 	FUZZ_MESSAGES=100000 $(BIN)/pytest -n 2 --dist worksteal --timeout 0 --hypothesis-profile fuzz \
 	    tests/sip tests/rtp tests/audio tests/contract tests/callflow tests/speech/test_text.py tests/speech/test_ssml.py \
 	    tests/test_numbers.py tests/test_settings.py $(ARGS)
+
+fuzz-api: $(VENV)/dev.stamp ## 5,000 requests made from the OpenAPI document, right and bent
+	API_CASES=5000 $(BIN)/pytest -n 2 --dist worksteal --timeout 0 --hypothesis-profile fuzz tests/api/test_any_request.py $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, format and types
 	$(BIN)/ruff check .

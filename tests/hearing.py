@@ -1,9 +1,11 @@
-"""Tones found again in what a phone heard, or in a recording."""
+"""Tones and prompts found again in what a phone heard, or in a recording."""
 
 import itertools
 
 import numpy as np
 from numpy.typing import NDArray
+
+from callwright.audio.compare import likeness
 
 Samples = NDArray[np.int16]
 
@@ -29,3 +31,11 @@ def longest_gap_ms(samples: Samples, hz: float) -> int:
     if not there:
         return -1
     return 20 * max((later - at - 1 for at, later in itertools.pairwise(there)), default=0)
+
+
+def place_ms(heard: Samples, prompt: Samples, skipped_ms: int) -> float:
+    """Where the prompt begins, after making sure that it is there whole, but for what a busy machine left out."""
+    match = likeness(heard, prompt)
+    assert match.missing_ms <= skipped_ms
+    assert match.correlation > (0.5 if skipped_ms else 0.9)
+    return match.delay_ms

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ import pytest_asyncio
 from callwright.api.app import create_app, openapi_document
 from callwright.api.platform import Platform
 from callwright.api.server import BoundedProtocol, serve_http
+from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import LegSummary, SessionSummary
@@ -110,6 +111,13 @@ class MemoryBoard:
             self._changed.notify_all()
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A callback's receiver takes everything."""
+
+    status: int = 200
+
+
 @dataclass
 class Installation:
     """What a test may look at and turn."""
@@ -132,6 +140,8 @@ class Installation:
     "the time, for the store too"
     woken: list[str] = field(default_factory=list)
     "deliveries or exports, as often as they were woken"
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    "what was posted to callback URLs"
 
     @property
     def now(self) -> float:
@@ -200,6 +210,16 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     async def trouble() -> str | None:
         return installation.trouble
 
+    async def post(url: str, body: bytes, headers: Mapping[str, str], *, within_seconds: float) -> Told:
+        installation.told.append((url, json.loads(body)))
+        return Told()
+
+    async def sleep(seconds: float) -> None:
+        end = installation.now + seconds
+        while installation.now < end:  # noqa: ASYNC110 - time moves when a test says so
+            await asyncio.sleep(0.005)
+
+    callbacks = VerificationCallbacks(store, post, lambda: moment[0], sleep=sleep)
     platform = Platform(
         board=board,
         store=store,
@@ -208,6 +228,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,
         draining=lambda: installation.draining,
+        verification_callbacks=callbacks,
         wake_deliveries=lambda: installation.woken.append("deliveries"),
         wake_exports=lambda: installation.woken.append("exports"),
         body_seconds=0.3,
@@ -220,4 +241,5 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         installation.moment = moment
         yield installation
     await server.stop()
+    await callbacks.stop()
     await store.close()

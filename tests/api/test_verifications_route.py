@@ -1,5 +1,6 @@
 """Voice OTP over real HTTP (contract §11.5): a code is spoken sign by sign, said back, guessed, or too old."""
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,63 @@ async def test_asking_again_is_the_same_code_but_not_too_soon(api: "Installation
     again = (await ask(api, destination)).json()
     assert (again["sessionId"], spoken_code(api)) == (first["sessionId"], code)
     assert len(api.board.accepted) == calls + 1
+
+
+async def told(api: "Installation", url: str, times: int) -> list[dict[str, Any]]:
+    """What a callback was told, once it was told so often."""
+    async with asyncio.timeout(10):
+        while len(bodies := [body for to, body in api.told if to == url]) < times:  # noqa: ASYNC110 - a list tells nobody
+            await asyncio.sleep(0.005)
+    return bodies
+
+
+async def test_the_callback_is_told_of_the_right_code_once(api: "Installation") -> None:
+    url = "https://hooks.example.com/right"
+    session_id = (await ask(api, callbackUrl=url)).json()["sessionId"]
+    code = spoken_code(api)
+    wrong = str((int(code) + 1) % 10_000).zfill(4)
+    assert (await check(api, session_id, wrong)).json()["status"] == "WAITING"
+    verified = (await check(api, session_id, code)).json()
+    assert (await check(api, session_id, code)).json() == verified
+    assert await told(api, url, 1) == [verified]
+    api.pass_time(400)
+    other = "https://hooks.example.com/after"
+    session_id = (await ask(api, callbackUrl=other)).json()["sessionId"]
+    await check(api, session_id, spoken_code(api))
+    await told(api, other, 1)
+    assert await told(api, url, 1) == [verified], "its validity ran out afterwards"
+
+
+async def test_the_callback_is_told_of_too_many_wrong_codes(api: "Installation") -> None:
+    url = "https://hooks.example.com/wrong"
+    session_id = (await ask(api, callbackUrl=url)).json()["sessionId"]
+    wrong = str((int(spoken_code(api)) + 1) % 10_000).zfill(4)
+    states = [(await check(api, session_id, wrong)).json() for _ in range(5)]
+    assert states[-1]["status"] == "FAILED"
+    assert await told(api, url, 1) == states[-1:]
+
+
+async def test_the_callback_is_told_of_the_end_that_nobody_asked_for(api: "Installation") -> None:
+    url, destination = "https://hooks.example.com/late", str(next(numbers))
+    first = (await ask(api, destination, callbackUrl=url, codeValidity=60)).json()
+    api.pass_time(40)
+    again = (await ask(api, destination, codeValidity=60)).json()
+    assert again["sessionId"] == first["sessionId"]
+    api.pass_time(40)
+    assert (await check(api, first["sessionId"], "0" * 8)).json()["status"] == "WAITING"
+    assert not [to for to, _ in api.told if to == url]
+    api.pass_time(20)
+    (body,) = await told(api, url, 1)
+    assert (body["sessionId"], body["status"]) == (first["sessionId"], "EXPIRED")
+
+
+async def test_the_callback_is_told_that_nobody_could_be_called(api: "Installation") -> None:
+    url = "https://hooks.example.com/full"
+    api.board.failure = BusyError("full")
+    assert (await ask(api, callbackUrl=url)).status_code == 503
+    (body,) = await told(api, url, 1)
+    assert body["status"] == "WAITING"
+    assert body["retryAfter"] < body["expiresAt"]
 
 
 @pytest.mark.parametrize("failure", [BusyError("full"), StorageUnavailable("the database is locked")])

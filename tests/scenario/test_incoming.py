@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.answering import HANGUP, NOTHING, Answerer, ask, body, flow, make_call, never, say, virtual_number
 from tests.customers import UUID
+from tests.hearing import place_ms
 
 from callwright.audio.compare import likeness
 from callwright.simulator.behaviour import Behaviour, Press
@@ -73,9 +74,8 @@ async def test_a_caller_hears_what_the_owner_of_the_number_says(
     assert {"eventData", "dtmf", "clientActionId"}.isdisjoint(question)
     assert [event["callStatus"] for event in events] == ["CALL_RECEIVED", "CALL_CONNECTED", "CALL_DISCONNECTED"]
     story = await customer.story(session_id)
-    match = likeness(await site.recording(placed.call_id), site.prompt(story.only("speech.cache")["key"]))
-    assert match.correlation > 0.9
-    assert match.missing_ms <= story.skipped_ms
+    prompt = site.prompt(story.only("speech.cache")["key"])
+    assert place_ms(await site.recording(placed.call_id), prompt, story.skipped_ms) >= 0
     assert story.ladder == [
         "← INVITE", "→ 100 INVITE", "→ 180 INVITE", "→ 200 INVITE", "← ACK", "→ BYE", "← 200 BYE",
     ]  # fmt: skip

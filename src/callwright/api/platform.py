@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.plan import Callflow
 from callwright.contract.policy import RequestPolicy
 from callwright.storage.store import Store
@@ -45,6 +46,8 @@ class Platform:
     "what keeps the process from taking calls, in words for operators; None when it is ready"
     draining: Callable[[], bool]
     "the process stops: no new calls"
+    verification_callbacks: VerificationCallbacks
+    "told what became of verifications"
     wake_deliveries: Callable[[], None] = lambda: None
     "told when events that were held may go on"
     wake_exports: Callable[[], None] = lambda: None

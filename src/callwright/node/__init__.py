@@ -15,6 +15,7 @@ from callwright.api.app import create_app
 from callwright.api.exports import Exporter
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
+from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.summary import SessionSummary
 from callwright.egress import Egress
 from callwright.errors import SettingsError, TelephonyError
@@ -102,7 +103,9 @@ class Node:
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)
-            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, clock)
+            callbacks = VerificationCallbacks(store, egress.post, clock)
+            closers.push_async_callback(callbacks.stop)
+            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, callbacks, clock)
             http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
@@ -179,6 +182,7 @@ def _platform(  # what the API is given
     deliverer: Deliverer,
     exporter: Exporter,
     recordings: Recordings,
+    callbacks: VerificationCallbacks,
     clock: Clock,
 ) -> Platform:
     return Platform(
@@ -189,6 +193,7 @@ def _platform(  # what the API is given
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
+        verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
         wake_exports=exporter.wake,
         wake_recordings=recordings.wake,

@@ -38,10 +38,19 @@ def own_host() -> str:
 
 
 def unused_port(host: str = "127.0.0.1") -> int:
-    """A UDP port on which nobody listens now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind((host, 0))
-        return int(udp.getsockname()[1])
+    """A port on which nobody listens now, by UDP or TCP, and that no system hands out by itself."""
+    while True:
+        port = random.randrange(10_000, 32_768)  # noqa: S311 - nobody is to be surprised
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+        ):
+            try:
+                udp.bind((host, port))
+                tcp.bind((host, port))
+            except OSError:
+                continue
+            return port
 
 
 def unused_ports(pairs: int, host: str = "127.0.0.1") -> range:

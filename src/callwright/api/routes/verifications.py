@@ -1,6 +1,7 @@
 """Voice OTP: `POST /api/v2/subaccounts/{subAccountId}/sessions` and its check (contract §11.5)."""
 
 import re
+from dataclasses import replace
 
 from starlette.types import ASGIApp
 
@@ -43,12 +44,15 @@ async def ask_verification(exchange: Exchange) -> ASGIApp:
         return ask_again(current, request, code, now)
 
     verification = await platform.store.ask_verification(sub_account_id, request.destination, decide)
+    callbacks, url = platform.verification_callbacks, request.callback_url
+    callbacks.watch(verification, url)
     try:
         callflow = otp_callflow(verification, request, source, exchange.request_id)
         await platform.board.accept(sub_account_id, callflow)
     except (BusyError, StorageError):
         # Nobody is called, so the client may ask again at once.
         await platform.store.call_not_placed(verification.session_id)
+        callbacks.not_placed(replace(verification, sent_at=now - verification.resending_interval_seconds), url)
         raise
     return json_reply(200, verification_body(verification))
 
@@ -64,6 +68,7 @@ async def check_verification(exchange: Exchange) -> ASGIApp:
         judged = await platform.store.check_verification(exchange.sub_account_id, session_id, code, platform.clock())
     if judged is None:
         raise verification_not_found()
+    platform.verification_callbacks.note(judged)
     return json_reply(200, verification_body(judged))
 
 
