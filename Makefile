@@ -17,15 +17,15 @@ run: $(VENV)/run.stamp ## start callwright with its built-in carrier (settings: 
 	@exec $(BIN)/callwright run $(ARGS)
 
 test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose)
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 fuzz: $(VENV)/dev.stamp ## bent SIP messages and property tests with very many examples (takes long)
-	FUZZ_MESSAGES=100000 $(BIN)/pytest -n 2 --dist worksteal --timeout 0 --hypothesis-profile fuzz \
+	FUZZ_MESSAGES=100000 $(BIN)/pytest -n 3 --dist worksteal --timeout 0 --hypothesis-profile fuzz \
 	    tests/sip tests/rtp tests/audio tests/contract tests/callflow tests/speech/test_text.py tests/speech/test_ssml.py \
 	    tests/test_numbers.py tests/test_settings.py $(ARGS)
 
 fuzz-api: $(VENV)/dev.stamp ## 5,000 requests made from the OpenAPI document, right and bent
-	API_CASES=5000 $(BIN)/pytest -n 2 --dist worksteal --timeout 0 --hypothesis-profile fuzz tests/api/test_any_request.py $(ARGS)
+	API_CASES=5000 $(BIN)/pytest -n 3 --dist worksteal --timeout 0 --hypothesis-profile fuzz tests/api/test_any_request.py $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, format and types
 	$(BIN)/ruff check .
