@@ -303,7 +303,7 @@ def test_a_caller_that_leaves_before_our_bye_is_told_200(bench: "Bench", heir: "
     heir.only(CallFailed)
 
 
-# --- rows --------------------------------------------------------------------------------------------------------------
+# -- rows -------------------------------------------------------------------------------------------------------------
 
 
 def test_our_own_calls_are_no_orphans(bench: "Bench") -> None:
