@@ -2,10 +2,18 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from callwright.errors import SettingsError
-from callwright.settings_address import HostPort, parse_host, parse_port, split_host_port
+from callwright.settings_address import (
+    HostPort,
+    parse_advertised,
+    parse_host,
+    parse_port,
+    parse_stun_server,
+    split_host_port,
+)
 from callwright.settings_table import Secret, Table, did_you_mean
 
 CODECS = ("PCMU", "PCMA")
@@ -83,7 +91,7 @@ class Trunk:
     headers: tuple[tuple[str, str], ...] = ()
     "further headers of its INVITEs"
     sources: tuple[str, ...] = ()
-    "IP addresses besides its own that it sends from"
+    "IP addresses and networks (192.0.2.0/24) besides its own that it sends from"
     max_calls: int = 0
     "at the same time; 0: no limit"
     calls_per_second: int = 0
@@ -92,6 +100,10 @@ class Trunk:
     "(pattern, replacement) for called numbers as they would be sent; the first that matches counts"
     rewrite_caller: tuple[tuple[str, str], ...] = ()
     "likewise for the caller's number"
+    advertise: HostPort | None = None
+    "the address that it reaches us at; port 0: the one that SIP listens on. None: as for all trunks"
+    stun: HostPort | None = None
+    "who says which address that is"
 
     @property
     def uri(self) -> str:
@@ -131,6 +143,7 @@ def read_trunk(name: str, table: Table) -> Trunk:
         "uri", "username", "password", "codecs", "register", "expires", "group", "priority", "weight",
         "options_seconds", "ca_file", "certificate", "key", "number_format", "country", "identity", "privacy",
         "from_user", "from_domain", "headers", "sources", "max_calls", "calls_per_second", "rewrite", "rewrite_caller",
+        "advertise", "stun",
     )  # fmt: skip
     address = _address(table)
     username, password = table.text("username"), table.text("password")
@@ -149,6 +162,9 @@ def read_trunk(name: str, table: Table) -> Trunk:
     certificate, key = table.text("certificate") or "", table.text("key") or ""
     if key and not certificate:
         raise table.error("certificate", "it is missing, and there is a key for it")
+    advertise, stun = _place(table, "advertise", parse_advertised), _place(table, "stun", parse_stun_server)
+    if advertise is not None and stun is not None:
+        raise table.error("stun", "it and 'advertise' both say which address we are reached at. Keep one of them")
     return Trunk(
         name,
         address,
@@ -175,6 +191,8 @@ def read_trunk(name: str, table: Table) -> Trunk:
         calls_per_second=table.whole_number("calls_per_second", 0, 10_000, 0),
         rewrite=_rules(table, "rewrite"),
         rewrite_caller=_rules(table, "rewrite_caller"),
+        advertise=advertise,
+        stun=stun,
     )
 
 
@@ -218,10 +236,22 @@ def _sources(table: Table) -> tuple[str, ...]:
     sources = []
     for text in table.texts("sources") or ():
         try:
-            sources.append(str(ipaddress.ip_address(text.strip())))
-        except ValueError:
-            raise table.error("sources", f"'{text}' is not an IP address") from None
+            network = ipaddress.ip_network(text.strip())
+        except ValueError as error:
+            why = "it has bits behind its prefix" if "host bits" in str(error) else "it is no IP address or network"
+            raise table.error("sources", f"'{text}': {why}. Write for example 192.0.2.1 or 192.0.2.0/24") from None
+        if network.prefixlen == 0:
+            raise table.error("sources", f"'{text}' is everybody, and everybody could call at your cost")
+        sources.append(str(network.network_address) if network.num_addresses == 1 else str(network))
     return tuple(sources)
+
+
+def _place(table: Table, key: str, parse: Callable[[str], HostPort]) -> HostPort | None:
+    text = table.text(key)
+    try:
+        return None if text is None else parse(text.strip())
+    except ValueError as error:
+        raise table.error(key, str(error)) from error
 
 
 def _headers(table: Table) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,9 @@ from callwright.storage.schema import editions
 API_KEYS: Final = "api_keys"
 VIRTUAL_NUMBERS: Final = "virtual_numbers"
 WEBHOOKS: Final = "webhooks"
-EDITIONS: Final = (API_KEYS, VIRTUAL_NUMBERS, WEBHOOKS)
+TRUNKS: Final = "trunks"
+FOLLOWERS: Final = "followers"
+EDITIONS: Final = (API_KEYS, VIRTUAL_NUMBERS, WEBHOOKS, TRUNKS, FOLLOWERS)
 
 ALL_EDITIONS = select(editions.c.name, editions.c.number)
 

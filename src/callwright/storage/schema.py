@@ -7,6 +7,7 @@ older and refused when it is unknown. A change here needs a new file in `migrati
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0002"
+SCHEMA_REVISION: Final = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -41,6 +42,22 @@ sub_accounts = Table(
     metadata,
     Column("sub_account_id", String(64), primary_key=True),
     Column("created_at", Double, nullable=False),
+    Column("last_event", BigInteger, nullable=False, server_default=text("0")),  # the newest number in `events`
+    Column("followed_until", Double),  # until when news are written for those who follow the events
+)
+
+# Processes that share this database. A node lives as long as it moves its lease on; who is late is GONE, for good, and
+# what was its own is taken over. The others have in `node_id` whose they are, null: nobody's yet.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node_id", String(36), primary_key=True),  # new at every start
+    Column("name", String(100), nullable=False),
+    Column("url", Text),  # how the other nodes reach its HTTP; null: not at all
+    Column("started_at", Double, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("state", String(8), nullable=False),
+    CheckConstraint("state IN ('LIVE', 'DRAINING', 'GONE')", name="state"),
 )
 
 api_keys = Table(
@@ -106,6 +123,8 @@ sessions = Table(
     Column("status", String(32)),
     Column("summary", Text),  # JSON, see records.py
     Column("destination", String(255)),  # of the first leg
+    Column("node_id", String(36)),  # who carries it out
+    Column("hang_up_at", Double),  # when somebody asked another node to end it
     CheckConstraint("state IN ('ACCEPTED', 'DIALLED', 'FINISHED')", name="state"),
     CheckConstraint("(state = 'FINISHED') = (summary IS NOT NULL)", name="summary"),
 )
@@ -113,6 +132,7 @@ Index("ix_sessions_accepted_at", sessions.c.accepted_at)
 # Few sessions are open at a time; this index holds only them, so that recovery reads nothing else.
 OPEN_SESSION = text("state <> 'FINISHED'")
 Index("ix_sessions_open", sessions.c.accepted_at, sqlite_where=OPEN_SESSION, postgresql_where=OPEN_SESSION)
+Index("ix_sessions_open_of_node", sessions.c.node_id, sqlite_where=OPEN_SESSION, postgresql_where=OPEN_SESSION)
 # Lists of one sub-account's sessions, newest first: all, of one status (none yet: live), or to one number.
 Index("ix_sessions_of", sessions.c.sub_account_id, sessions.c.accepted_at, sessions.c.session_id)
 Index(
@@ -162,6 +182,7 @@ dial_intents = Table(
     Column("source", String(255)),
     Column("destination", String(255)),
     Column("inbound", Boolean, nullable=False, server_default=false()),
+    Column("dialog", Text),  # JSON: what it takes to end the leg by CANCEL or BYE when its process is gone
 )
 Index("ix_dial_intents_session_id", dial_intents.c.session_id)
 
@@ -178,10 +199,13 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_since", Double),  # when the body was written
     Column("next_attempt_at", Double),
+    Column("node_id", String(36)),  # who is sending it
+    Column("lease_until", Double),  # until when nobody else does
     CheckConstraint("state IN ('OWED', 'DUE', 'HELD', 'DELIVERED', 'EXHAUSTED', 'NO_ENDPOINT')", name="state"),
     CheckConstraint("state <> 'DUE' OR next_attempt_at IS NOT NULL", name="due"),
 )
 Index("ix_deliveries_session_id", deliveries.c.session_id)
+Index("ix_deliveries_event_id", deliveries.c.event_id)
 # Delivered rows pile up; these two hold only what is still to do, in the order in which it is asked for.
 DUE_DELIVERY = text("state = 'DUE'")
 HELD_DELIVERY = text("state = 'HELD'")
@@ -248,6 +272,7 @@ recordings = Table(
     Column("next_attempt_at", Double),
     Column("last_error", Text),
     Column("delivery_id", String(36)),  # of the event that tells of its end
+    Column("node_id", String(36)),  # on whose disk the file is
     CheckConstraint(
         "state IN ('PROCESSING', 'PROCESSING_FAILED', 'UPLOAD_COMPLETED', 'UPLOAD_FAILED')",
         name="state",
@@ -271,6 +296,8 @@ exports = Table(
     Column("token_digest", String(64), nullable=False, unique=True),  # SHA-256 of the link's secret, hexadecimal
     Column("token", LargeBinary, nullable=False),  # the link's secret, sealed by secrets_box
     Column("expires_at", Double),
+    Column("node_id", String(36)),  # who is writing it
+    Column("lease_until", Double),  # until when nobody else does
     CheckConstraint(
         "state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'empty', 'error')", name="state"
     ),
@@ -310,4 +337,61 @@ Index(
     verifications.c.destination,
     sqlite_where=WAITING_VERIFICATION,
     postgresql_where=WAITING_VERIFICATION,
+)
+
+# What happened to a sub-account, to be read in order: `number` counts from 1 without gaps, in the order of commits.
+events = Table(
+    "events",
+    metadata,
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("event_id", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("session_id", String(36)),
+    Column("at", Double, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("sub_account_id", "number"),
+)
+Index("ix_events_at", events.c.at)  # for taking old ones away
+
+# Answers to requests that came with an Idempotency-Key.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of method, path and body, hexadecimal
+    Column("state", String(8), nullable=False),
+    Column("node_id", String(36)),  # who is at it
+    Column("status", Integer),
+    Column("headers", Text),  # JSON
+    Column("body", LargeBinary),
+    Column("session_id", String(36)),  # that the request made
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("state IN ('RUNNING', 'DONE')", name="state"),
+    CheckConstraint("(state = 'DONE') = (status IS NOT NULL)", name="status"),
+    PrimaryKeyConstraint("sub_account_id", "key"),
+)
+Index("ix_idempotency_created_at", idempotency.c.created_at)
+
+# What webhooks are signed with; two of one kind while they are changed.
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("secret_id", String(36), primary_key=True),
+    Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
+    Column("kind", String(3), nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # sealed by secrets_box
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),  # null: the one to stay
+)
+Index("ix_webhook_secrets_sub_account_id", webhook_secrets.c.sub_account_id, webhook_secrets.c.kind)
+
+# Trunks that were made while running; those in settings are not here.
+trunks = Table(
+    "trunks",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("settings", Text, nullable=False),  # JSON of its table; secrets are sealed by secrets_box
+    Column("updated_at", Double, nullable=False),
 )

@@ -9,7 +9,7 @@ that the caller may not have our 200, and would miss the beginning of whatever i
 """
 
 import asyncio
-import secrets
+import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,12 +61,17 @@ class Incoming:
         trunk_of: Callable[[outputs.Address], Trunk | None],
         received: Callable[[Received], None],
         decide_seconds: float,
+        chance: random.Random,
     ) -> None:
-        """`trunk_of` says whose address it is; a call that nobody decided on within `decide_seconds` is refused."""
+        """`trunk_of` says whose address it is; a call that nobody decided on within `decide_seconds` is refused.
+
+        `chance` makes leg ids: nobody outside may guess it.
+        """
         self._exchange = exchange
         self._trunk_of = trunk_of
         self._received = received
         self._decide_seconds = decide_seconds
+        self._chance = chance
         self._undecided: dict[str, asyncio.TimerHandle] = {}
 
     def arrive(self, call: outputs.IncomingCall) -> Leg | None:
@@ -86,7 +91,7 @@ class Incoming:
                 self._reject(call.call_id, NOT_ACCEPTABLE_HERE)  # better now than after somebody was asked
                 return None
         leg = Leg(
-            str(uuid.uuid4()),
+            str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
             calling_number(call.request),
             destination,
             trunk,
@@ -97,7 +102,7 @@ class Incoming:
             is_taken=False,
             offer_received=call.sdp or b"",
             was_heard=True,
-            sdp_session_id=secrets.randbits(62),
+            sdp_session_id=self._chance.getrandbits(62),
         )
         self._exchange.add(leg)
         loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """Trunks: who carries our calls, and how each wants numbers and headers written. Pure."""
 
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Trunk:
     from_domain: str = ""
     "host part of our From address; empty: our own address"
     sources: tuple[str, ...] = ()
-    "IP addresses besides its own that the trunk sends requests from"
+    "IP addresses and networks besides its own that the trunk sends requests from"
     built_in: bool = False
     "the built-in carrier: it alone is told the session id"
     transport: str = ""
@@ -67,6 +68,8 @@ class Trunk:
     calls_per_second: int = 0
     rewrite: tuple[tuple[str, str], ...] = ()
     rewrite_caller: tuple[tuple[str, str], ...] = ()
+    advertise: settings.HostPort | None = None
+    stun: settings.HostPort | None = None
 
     def number(self, e164: str) -> str:
         """A called number (E.164 with `+`), as this trunk wants to be asked for it."""
@@ -158,6 +161,8 @@ def configured(trunk: settings.Trunk) -> Trunk:
         calls_per_second=trunk.calls_per_second,
         rewrite=trunk.rewrite,
         rewrite_caller=trunk.rewrite_caller,
+        advertise=trunk.advertise,
+        stun=trunk.stun,
     )
 
 
@@ -166,6 +171,13 @@ def choose_trunk(trunks: Sequence[Trunk], destination: str) -> Trunk:
     if not trunks:
         raise TelephonyError(f"no trunk takes calls to {destination}: none is configured (--trunk, CALLWRIGHT_TRUNK)")
     return trunks[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def is_among(host: str, sources: tuple[str, ...]) -> bool:
+    """Whether an IP address is one of these, or in one of these networks."""
+    address = ipaddress.ip_address(host)
+    return any(address in ipaddress.ip_network(source) for source in sources)
 
 
 def ip_literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
