@@ -216,6 +216,9 @@ class Telephony:
         local = "" if bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104  compared, not bound
         await exchange.signalling.open_streams(tcp, settings.tls, trunking, local)
         await trunking.start(exchange.agent, exchange.carry, host)
+        for trunk in settings.trunks:
+            if trunk.srtp != "off" and trunk.transport != "TLS":
+                log.warning("trunk %s: SRTP keys may travel in the clear; add ;transport=tls to its uri", trunk.name)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""

@@ -67,6 +67,7 @@ class Outgoing:
         attempt = leg.attempts.pop(0)
         trunk, next_hop = attempt.trunk, attempt.address
         leg.trunk, leg.was_heard = trunk, False
+        leg.srtp_keys = legs.fresh_srtp_keys(trunk, self._chance.randbytes)  # others were told the former ones
         try:
             offer = leg.offer()
         except SdpError as error:
