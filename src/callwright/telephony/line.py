@@ -26,6 +26,7 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony import leg as legs
 from callwright.telephony.exchange import UNAVAILABLE, Exchange
+from callwright.telephony.ground import Ground, Tone
 from callwright.telephony.incoming import Incoming, Received, refuse_everybody
 from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
@@ -33,8 +34,7 @@ from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.resolver import Resolver
-from callwright.telephony.ringback import Ringback
-from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, sip_token
+from callwright.telephony.signalling import Gate, Listening, Signalling
 from callwright.telephony.trunk import Trunk, ip_literal
 from callwright.telephony.trunking import Trunking
 
@@ -123,7 +123,7 @@ class Telephony:
     """Lines to the outside. `post(leg_id, event)` is called on the loop for each thing that happens to a leg.
 
     `received` is called for each call that comes in; without it calls to us are refused. `recorded` is called once for
-    each `record`, perhaps after the leg is over.
+    each `record`, perhaps after the leg is over. `ground` is what it stands on: this machine, unless told otherwise.
     """
 
     def __init__(
@@ -134,8 +134,10 @@ class Telephony:
         *,
         received: Callable[[Received], None] = refuse_everybody,
         recorded: Callable[[RecordingDone], None] = let_it_be,
+        ground: Ground | None = None,
     ) -> None:
         self._settings = settings
+        self._ground = ground or Ground()
         self._clock = clock
         self._received = received
         self._tell_recorded = recorded
@@ -146,10 +148,10 @@ class Telephony:
         self._trunks = {trunk.name: trunk for trunk in settings.trunks}
         self._exchange = Exchange(clock, post)
         self._stopping = False
-        self._trunking = Trunking(settings.trunks, clock, sip_token)
+        self._trunking = Trunking(settings.trunks, clock, self._ground.token, self._ground.chance)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
         self._media: MediaPlane
-        self._ringback: Ringback
+        self._ringback: Tone
         self._resolver: Resolver
         self._outgoing: Outgoing
         self._incoming: Incoming
@@ -170,13 +172,13 @@ class Telephony:
 
     async def start(self) -> None:
         """Bind SIP and start the media process; TelephonyError names the flag that changes what is taken."""
-        settings = self._settings
-        udp, tcp = bind_sip_pair(settings.sip_host, settings.sip_port)
+        settings, ground = self._settings, self._ground
+        udp, tcp = ground.bind(settings.sip_host, settings.sip_port)
         try:
             bound = udp.getsockname()
             self.address = (bound[0], bound[1])
             host = reachable_host(bound[0], settings.trunks)
-            self._media = MediaPlane(
+            self._media = ground.media(
                 settings.rtp_host or host,
                 settings.rtp_ports,
                 self._clock,
@@ -190,9 +192,9 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
-        self._ringback = Ringback()
+        self._ringback = ground.ringback()
         trunking = self._trunking
-        self._resolver = Resolver(udp.family, self._clock)
+        self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
         gate = Gate(trunking.admits)
         profile = AgentProfile(
@@ -205,15 +207,18 @@ class Telephony:
             within_budget=gate.within_budget,
         )
         exchange = self._exchange
-        exchange.agent = UserAgent(profile, sip_token)
+        exchange.agent = UserAgent(profile, ground.token)
         exchange.media = self._media
-        self._outgoing = Outgoing(exchange, trunking, host)
+        self._outgoing = Outgoing(exchange, trunking, host, ground.token, ground.chance)
         exchange.finished = self._outgoing.finished
-        self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds)
+        self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds, ground.chance)
         exchange.signalling = Signalling(udp, exchange.agent, self._clock, self)
         local = "" if bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104  compared, not bound
         await exchange.signalling.open_streams(tcp, settings.tls, trunking, local)
         await trunking.start(exchange.agent, exchange.carry, host)
+        for trunk in settings.trunks:
+            if trunk.srtp != "off" and trunk.transport != "TLS":
+                log.warning("trunk %s: SRTP keys may travel in the clear; add ;transport=tls to its uri", trunk.name)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
@@ -246,7 +251,7 @@ class Telephony:
 
     def route(self, destination: str) -> Route:
         """Choose who takes a call to `destination`; TelephonyError when nobody does."""
-        return Route(self._trunking.choose(destination).name, sip_token())
+        return Route(self._trunking.choose(destination).name, self._ground.token())
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Call `destination`, showing `source` (E.164 with +). ValueError when a leg of that id runs."""

@@ -22,7 +22,7 @@ from callwright.sip.outputs import Address
 from callwright.sip.resolution import Answers, Naptr, Place, Question, Srv, locate
 from callwright.sip.streams import TLS, address_on
 from callwright.telemetry.clock import Clock
-from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunk import Trunk, ip_literal, is_among
 
 log = logging.getLogger(__name__)
 
@@ -96,10 +96,17 @@ class Known:
 class Resolver:
     """Finds trunks' addresses, for one family of sockets, and remembers them for a while."""
 
-    def __init__(self, family: socket.AddressFamily, clock: Clock, names: NameSystem | None = None) -> None:
+    def __init__(
+        self,
+        family: socket.AddressFamily,
+        clock: Clock,
+        names: NameSystem | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
         self._family = family
         self._clock = clock
         self._names = names or SystemNames()
+        self._chance = chance or random.SystemRandom()
         self._known: dict[Key, Known] = {}
         self._running: dict[Key, asyncio.Task[tuple[Address, ...]]] = {}
         self.known_hosts: frozenset[str] = frozenset()
@@ -131,7 +138,9 @@ class Resolver:
             addresses = found.addresses if found is not None else ()
             if source in addresses:
                 return trunk
-            if hosts is None and (source[0] in trunk.sources or any(source[0] == address[0] for address in addresses)):
+            if hosts is None and (
+                any(source[0] == address[0] for address in addresses) or is_among(source[0], trunk.sources)
+            ):
                 hosts = trunk
         return hosts
 
@@ -173,7 +182,7 @@ class Resolver:
 
     async def _search(self, trunk: Trunk, host: str) -> tuple[Address, ...]:
         port = trunk.port if trunk.port_named else None
-        search = locate(host, port, trunk.transport, SPEAKS, random.random)
+        search = locate(host, port, trunk.transport, SPEAKS, self._chance.random)
         failure: OSError | None = None
         places: list[Place] = []
         try:

@@ -25,7 +25,7 @@ from callwright.telemetry.clock import Clock
 from callwright.telephony.admission import Admission
 from callwright.telephony.resolver import Resolver
 from callwright.telephony.tls import client_context
-from callwright.telephony.trunk import Trunk, choose_trunk
+from callwright.telephony.trunk import Trunk, choose_trunk, is_among
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,18 @@ class Condition:
 class Trunking:
     """All trunks of one telephony. `start` and `stop` on the running loop."""
 
-    def __init__(self, trunks: Sequence[Trunk], clock: Clock, token: Callable[[], str]) -> None:
-        """TelephonyError when a trunk's certificate files cannot be used."""
+    def __init__(
+        self,
+        trunks: Sequence[Trunk],
+        clock: Clock,
+        token: Callable[[], str],
+        chance: random.Random | None = None,
+    ) -> None:
+        """TelephonyError when a trunk's certificate files cannot be used. `chance` draws lots among trunks."""
         self._trunks = {trunk.name: trunk for trunk in trunks}
         self._clock = clock
         self._token = token
+        self._chance = chance or random.SystemRandom()
         self._conditions = {
             trunk.name: Condition(Admission(trunk.name, trunk.max_calls, trunk.calls_per_second, clock))
             for trunk in trunks
@@ -82,7 +89,7 @@ class Trunking:
             for trunk in trunks
             if trunk.transport == TLS or trunk.ca_file or not (trunk.transport or trunk.port_named or trunk.built_in)
         }
-        self._sources = frozenset(source for trunk in trunks for source in trunk.sources)
+        self._sources = tuple(source for trunk in trunks for source in trunk.sources)
         self._no_connection: dict[str, float] = {}
         self._replies: dict[str, asyncio.Future[Replied]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,7 +138,7 @@ class Trunking:
 
     def admits(self, host: str) -> bool:
         """Whether an IP address belongs to a trunk."""
-        return host in self._resolver.known_hosts or host in self._sources
+        return host in self._resolver.known_hosts or is_among(host, self._sources)
 
     def context(self, address: StreamAddress) -> ssl.SSLContext | None:
         """The TLS settings for a trunk's address."""
@@ -179,7 +186,7 @@ class Trunking:
             condition = self._conditions[trunk.name]
             doubtful = not condition.answers_options or now < condition.doubted_until
             # The smallest of exponential draws with rates `weight` is each trunk with chance weight / sum of weights.
-            lot = random.expovariate(trunk.weight) if trunk.weight else float("inf")
+            lot = self._chance.expovariate(trunk.weight) if trunk.weight else float("inf")
             return (now < condition.closed_until, doubtful, trunk.priority, lot)
 
         return sorted(members, key=rank)
@@ -327,7 +334,7 @@ class Trunking:
             before = registration.state
             registration.asked()
             reply = await self._register(trunk, registration.expires, condition)
-            draw = random.random()  # noqa: S311  spreads retries
+            draw = self._chance.random()
             registration.answered(self._clock(), reply.status, reply.reason, reply.headers, draw)
             if registration.state is not before:
                 words = "is registered with" if registration.state is RegistrationState.REGISTERED else "refuses us"
