@@ -15,6 +15,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
+    func,
     insert,
     select,
     tuple_,
@@ -110,9 +111,13 @@ INTENTS = (
         dial_intents.c.source,
         dial_intents.c.destination,
         dial_intents.c.inbound,
+        func.coalesce(dial_intents.c.dialog, "").label("dialog"),
     )
     .where(dial_intents.c.session_id == bindparam("this_session_id"))
     .order_by(dial_intents.c.dialled_at, dial_intents.c.leg_id)
+)
+KEEP_DIALOG = (
+    update(dial_intents).where(dial_intents.c.leg_id == bindparam("this_leg_id")).values(dialog=bindparam("new_dialog"))
 )
 TRACE = select(traces.c.body).where(traces.c.session_id == bindparam("this_session_id"))
 
@@ -172,6 +177,11 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
         if intent.destination is not None:
             _note_destination(connection, intent.session_id, intent.destination)
     _insert_intent(connection, intent)
+
+
+def keep_dialog(connection: Connection, leg_id: str, dialog: str) -> None:
+    """Write down what ends a leg now; one that is unknown has nothing to end."""
+    connection.execute(KEEP_DIALOG, {"this_leg_id": leg_id, "new_dialog": dialog})
 
 
 def finish(
@@ -301,6 +311,7 @@ def _insert_intent(connection: Connection, intent: DialIntent) -> None:
             "source": intent.source,
             "destination": intent.destination,
             "inbound": intent.inbound,
+            "dialog": intent.dialog or None,
         },
     )
 

@@ -145,6 +145,7 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         sip_call_id: str,
         trunk: str,
         at: float,
+        dialog: str = "",
     ) -> None:
         """Write the session of a call that came in, DIALLED, with its leg and the VSS that is owed for it.
 
@@ -152,7 +153,9 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         """
         callflow = Callflow((), session_id)
         encoded = encode_callflow(callflow)
-        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True)
+        intent = DialIntent(
+            leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True, dialog=dialog
+        )
         await self._change(
             lambda connection: sessions.accept_incoming(connection, sub_account_id, callflow, encoded, intent)
         )
@@ -166,13 +169,18 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         at: float,
         source: str | None = None,
         destination: str | None = None,
+        dialog: str = "",
     ) -> None:
         """Write down that an INVITE is about to leave; only then may it.
 
         Raises StorageError when this leg was written before, or its session is unknown or finished: do not dial.
         """
-        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination)
+        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination, dialog=dialog)
         await self._change(lambda connection: sessions.intend_to_dial(connection, intent))
+
+    async def keep_dialog(self, leg_id: str, dialog: str) -> None:
+        """Write down anew what it takes to end a leg without this process."""
+        await self._change(lambda connection: sessions.keep_dialog(connection, leg_id, dialog), patient=True)
 
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
         """Write the one terminal record with its trace; the owed event becomes due, or has no endpoint.

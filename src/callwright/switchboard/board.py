@@ -25,6 +25,8 @@ from callwright.telephony.incoming import Received
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 256
+"""Sessions of an earlier process that are ended at the same time."""
 LAST_WORDS_SECONDS = 5.0
 """How long sessions that are cut off at the end of a drain have to send BYE and write their records."""
 
@@ -127,7 +129,15 @@ class Switchboard:
                 return
             session_id, account = self._new_id(), number.sub_account_id
             await records.accept_incoming(
-                session_id, account, call.leg_id, call.source, call.destination, call.sip_call_id, call.trunk, at
+                session_id,
+                account,
+                call.leg_id,
+                call.source,
+                call.destination,
+                call.sip_call_id,
+                call.trunk,
+                at,
+                call.dialog,
             )
         except StorageError as error:
             log.warning("a call that came in was turned away: %s", error)
@@ -176,8 +186,9 @@ class Switchboard:
         for stored in unfinished:
             if stored.state is SessionState.ACCEPTED:
                 self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
-            else:
-                await self._end_cut_off(stored)
+        some = asyncio.Semaphore(MOST_AT_ONCE)
+        cut_off = [stored for stored in unfinished if stored.state is not SessionState.ACCEPTED]
+        await asyncio.gather(*[self._end_cut_off(stored, some) for stored in cut_off])
         return len(unfinished)
 
     async def drain(self, limit_seconds: float) -> int:
@@ -245,14 +256,25 @@ class Switchboard:
         for tell in live.when_over:
             tell()
 
-    async def _end_cut_off(self, stored: StoredSession) -> None:
+    async def _end_cut_off(self, stored: StoredSession, some: asyncio.Semaphore) -> None:
+        async with some:
+            await self._end_now(stored)
+
+    async def _end_now(self, stored: StoredSession) -> None:
         summary = interrupted_summary(stored, self._rooms.clock())
         trace = self._new_trace(stored.session_id, _destination(stored.callflow))
         trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
+        await self._end_orphans(stored, trace)
         trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
         body = self._rooms.encode_summary(summary)
         await self._rooms.records.finish_session(summary, body, trace, self._rooms.clock())
         self._rooms.on_owed()
+
+    async def _end_orphans(self, stored: StoredSession, trace: Trace) -> None:
+        """Hang up what may still be up of a session's legs, before its record says that they are over."""
+        legs = [intent for intent in stored.dial_intents if intent.dialog]
+        end = self._rooms.lines.end_orphan
+        await asyncio.gather(*[end(leg.leg_id, leg.trunk, leg.dialog, trace) for leg in legs])
 
 
 def _destination(origin: Callflow | Caller) -> str:

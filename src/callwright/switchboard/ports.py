@@ -15,11 +15,14 @@ from callwright.telephony.line import Route
 class Lines(Protocol):
     """Places and carries legs: `telephony.line.Telephony`."""
 
-    def route(self, destination: str) -> Route:
+    def route(self, destination: str, source: str) -> Route:
         """Choose a trunk and a SIP Call-ID for a call; TelephonyError when nobody would take it."""
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Send the INVITE."""
+
+    async def end_orphan(self, leg_id: str, trunk: str, dialog: str, trace: Trace) -> None:
+        """End a leg of a process that is gone, from what it wrote down."""
 
     def hang_up(self, leg_id: str) -> None:
         """End a leg in any state."""
@@ -78,6 +81,7 @@ class Records(Protocol):
         sip_call_id: str,
         trunk: str,
         at: float,
+        dialog: str,
     ) -> None:
         """A session that somebody else began; durable when it returns."""
 
@@ -91,6 +95,7 @@ class Records(Protocol):
         *,
         source: str | None = None,
         destination: str | None = None,
+        dialog: str = "",
     ) -> None:
         """Durable when it returns; only then may the INVITE leave."""
 

@@ -130,6 +130,11 @@ class Resolver:
         await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         return self._known[key].addresses
 
+    def first_known(self, trunk: Trunk) -> Address | None:
+        """Where the trunk was found last, without asking; None when it never was."""
+        known = self._known.get(key_of(trunk))
+        return known.addresses[0] if known is not None else None
+
     def trunk_at(self, source: Address, trunks: Sequence[Trunk]) -> Trunk | None:
         """Whose address it is: the trunk that is found at exactly this one, else the first on that host."""
         hosts = None
