@@ -13,6 +13,7 @@ Sessions, webhooks, deliveries and keys are here; numbers, recordings, exports a
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from callwright.callflow.summary import SessionSummary
 from callwright.contract.session_list import SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
+from callwright.storage.access import MakeQueue
 from callwright.storage.database import Database, open_database
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
 from callwright.storage.records import (
@@ -44,6 +46,7 @@ from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
 from callwright.storage.store_verifications import VerificationStore
+from callwright.storage.transactions import Transactions
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.trace import Trace
 
@@ -59,8 +62,16 @@ MOST_WAITING_FOR_EVENTS: Final = 2_000
 class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
-    def __init__(self, database: Database, box: SecretsBox, clock: Clock) -> None:
-        super().__init__(database, box, clock)
+    def __init__(
+        self,
+        database: Database,
+        box: SecretsBox,
+        clock: Clock,
+        *,
+        node_id: str,
+        transactions: MakeQueue = Transactions,
+    ) -> None:
+        super().__init__(database, box, clock, node_id=node_id, transactions=transactions)
         self._noting: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -73,11 +84,15 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         exclusive: bool = True,
         key_file: Path | None = None,
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        node_id: str | None = None,
+        transactions: MakeQueue = Transactions,
     ) -> Self:
         """Open the database at `url` (`sqlite:///FOLDER/callwright.db`); make and migrate it when needed.
 
         `exclusive` is for the one server on a data folder; other commands pass False and may run beside it. `key_file`
-        holds the key that secrets are sealed with; it is made beside the database unless told otherwise. Raises
+        holds the key that secrets are sealed with; it is made beside the database unless told otherwise. `node_id`
+        names this process among those that share the database (None: a new one). `transactions` makes what runs the
+        requests; a simulation hands in its own. Raises
         StorageError when the folder is taken (naming the process), the schema is newer than this program, or the URL
         or key file cannot be used.
         """
@@ -92,7 +107,9 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
             return database, SecretsBox(key)
 
         database, box = await asyncio.to_thread(open_all)
-        return cls(database, box, clock or platform_clock())
+        return cls(
+            database, box, clock or platform_clock(), node_id=node_id or str(uuid.uuid4()), transactions=transactions
+        )
 
     async def close(self) -> None:
         """Finish what waits, write last-used times, close the files, let the folder go. May be called twice."""

@@ -114,7 +114,7 @@ class Exchange:
 
     def connect(self, leg: Leg, agreed: Negotiated) -> None:
         """Let the leg's sound go where it was agreed upon; SdpError when it cannot go there."""
-        remote = legs.remote_media(agreed, leg.remote)
+        remote = legs.remote_media(agreed, leg.remote, symmetric=leg.trunk.symmetric_rtp)
         if leg.local is None or remote == leg.remote:
             return
         try:
@@ -132,6 +132,8 @@ class Exchange:
             remote=place_text((agreed.host, agreed.port)),
             direction=agreed.direction,
             telephone_events=remote.event_payload_type is not None,
+            ptime_ms=remote.ptime_ms,
+            srtp=remote.srtp.suite if remote.srtp is not None else None,
         )
 
     def change(self, leg: Leg, offer: bytes) -> None:

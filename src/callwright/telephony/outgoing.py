@@ -65,6 +65,7 @@ class Outgoing:
         trunk, next_hop = attempt.trunk, attempt.address
         leg.trunk, leg.was_heard = trunk, False
         host, leg.media_host = exchange.reach.host(trunk), exchange.reach.media_host(trunk)
+        leg.srtp_keys = legs.fresh_srtp_keys(trunk, self._chance.randbytes)  # others were told the former ones
         try:
             offer = leg.offer()
         except SdpError as error:

@@ -135,6 +135,8 @@ class Trunking:
         return (*self.trunks, *self._leaving)
 
     async def _begin(self, trunk: Trunk) -> None:
+        if trunk.srtp != "off" and trunk.transport != TLS:
+            log.warning("trunk %s: SRTP keys may travel in the clear; add ;transport=tls to its uri", trunk.name)
         try:
             await self._resolver.resolve(trunk)
         except TelephonyError as error:
