@@ -1,4 +1,4 @@
-"""The 49 messages of RFC 4475 and ours on real sockets, over UDP and TCP: an answer of the right kind, and a good call."""
+"""RFC 4475's 49 messages and ours on real sockets, UDP and TCP: the right kind of answer, and the next call works."""
 
 import asyncio
 import socket
