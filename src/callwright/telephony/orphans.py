@@ -8,7 +8,7 @@ and whoever is here by then hangs it up; a database that is away holds it up for
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -83,11 +83,11 @@ class Orphans:
     def __init__(
         self,
         exchange: Exchange,
-        trunks: Mapping[str, Trunk],
+        find: Callable[[str], Trunk | None],
         resolve: Callable[[Trunk], Awaitable[Iterable[Address]]],
     ) -> None:
         self._exchange = exchange
-        self._trunks = trunks
+        self._find = find
         self._resolve = resolve
         self._open: dict[str, asyncio.Future[str]] = {}
         self.hosts: set[str] = set()
@@ -105,7 +105,7 @@ class Orphans:
         await asyncio.gather(*ends)
 
     async def _end_one(self, name: str, leg_id: str, trunk_name: str, memo: Memo, trace: Trace) -> None:
-        exchange, trunk = self._exchange, self._trunks.get(trunk_name)
+        exchange, trunk = self._exchange, self._find(trunk_name)
         settled: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         try:
             memo = await self._placed(memo, trunk)

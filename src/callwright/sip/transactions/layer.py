@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from callwright.errors import SipSyntaxError
-from callwright.sip.address import BRANCH_COOKIE, host_port_text, parse_vias
+from callwright.sip.address import BRANCH_COOKIE, host_port_text
 from callwright.sip.envelope import Arrival, Envelope, ServerKey, read_envelope
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address, Output, Received, Transmit
@@ -134,8 +134,6 @@ class TransactionLayer:
             transport: host_port_text(profile.host, profile.stream_ports.get(transport, profile.port))
             for transport in DEFAULT_PORTS
         }
-        self._inherited: set[str] = set()
-        "where other processes sent the requests from that we go on with"
         self.answered_late: Callable[[float, Response, Envelope], None] = let_it_pass
         "is told of a 200 to an INVITE that belongs to no transaction"
         self._clients: dict[ClientKey, ClientTransaction] = {}
@@ -187,7 +185,6 @@ class TransactionLayer:
         machine.resume(now)
         key = (via.rpartition("branch=")[2], "INVITE")
         transaction = ClientTransaction(self, machine, key, invite, destination, user)
-        self._inherited.add(sent_by_of(via))
         self._know(transaction)
         self.schedule.note(transaction)
 
@@ -240,7 +237,12 @@ class TransactionLayer:
         """Our Contact for a peer that is reached there."""
         transport = transport_of(peer)
         parameter = "" if transport == UDP else f";transport={transport.lower()}"
-        return f"<sip:{self.profile.user}@{self._sent_by[transport]}{parameter}>"
+        return f"<sip:{self.profile.user}@{self._place(peer)}{parameter}>"
+
+    def _place(self, peer: Address) -> str:
+        """Host and port that a peer at that address reaches us at."""
+        place = self.profile.reached_at(peer)
+        return self._sent_by[transport_of(peer)] if place is None else host_port_text(*place)
 
     def _timers(self, peer: Address) -> Timers:
         return self.profile.timers if transport_of(peer) == UDP else self._reliable
@@ -268,12 +270,11 @@ class TransactionLayer:
             return
         # RFC 3261 §18.1.2: without the sent-by that we put into our Vias, "the response MUST be silently discarded".
         transaction = self._clients.get((via.branch or "", envelope.cseq.method))
-        sent_by = host_port_text(via.host, via.port)
-        if sent_by not in self._sent_by.values() and sent_by not in self._inherited:
-            transaction = None
-        if transaction is None:
+        ours = "" if transaction is None else transaction.request.headers.get("Via") or ""
+        if transaction is None or f" {host_port_text(via.host, via.port)};" not in ours:
             self.counts["stray response"] += 1
-            if response.status // 100 == 2 and envelope.cseq.method == "INVITE" and sent_by in self._sent_by.values():
+            is_ours = host_port_text(via.host, via.port) in (self._place(source), *self._sent_by.values())
+            if is_ours and transaction is None and response.status // 100 == 2 and envelope.cseq.method == "INVITE":
                 self.answered_late(now, response, envelope)
             return
         sequence = str(envelope.cseq)
@@ -322,7 +323,7 @@ class TransactionLayer:
         transport = transport_of(destination)
         alias = "" if transport == UDP else ";alias"
         branch = branch or f"{BRANCH_COOKIE}{self.token()}"
-        return f"SIP/2.0/{transport} {self._sent_by[transport]};rport{alias};branch={branch}"
+        return f"SIP/2.0/{transport} {self._place(destination)};rport{alias};branch={branch}"
 
     # Server side
 
@@ -420,12 +421,6 @@ class TransactionLayer:
 
 def let_it_pass(_now: float, _response: Response, _envelope: Envelope) -> None:
     """What is done with a late 200 when nobody wants to know."""
-
-
-def sent_by_of(via: str) -> str:
-    """The host and port in a Via of ours, as responses are compared with it."""
-    parsed = parse_vias([via])[0]
-    return host_port_text(parsed.host, parsed.port)
 
 
 def merged_key(envelope: Envelope) -> tuple[str, ...]:
