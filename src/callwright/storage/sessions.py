@@ -27,8 +27,9 @@ from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import SessionSummary
 from callwright.contract.session_list import IN_PROGRESS, SessionQuery
 from callwright.errors import StorageError
-from callwright.storage import outbox
+from callwright.storage import idempotency, outbox
 from callwright.storage.editions import Upsert
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.records import (
     DialIntent,
     SessionState,
@@ -122,10 +123,21 @@ KEEP_DIALOG = (
 TRACE = select(traces.c.body).where(traces.c.session_id == bindparam("this_session_id"))
 
 
-def accept(
-    connection: Connection, session_id: str, sub_account_id: str, callflow: Callflow, encoded: str, at: float
+def accept(  # one session, whole
+    connection: Connection,
+    session_id: str,
+    sub_account_id: str,
+    callflow: Callflow,
+    encoded: str,
+    at: float,
+    kept: KeptAnswer | None = None,
 ) -> None:
-    """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new."""
+    """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new.
+
+    With `kept`, what the request is answered too; KeyTaken when its Idempotency-Key has been used.
+    """
+    if kept is not None:
+        idempotency.keep(connection, kept, at)
     called = list(dict.fromkeys(action.destination for action in callflow.actions if isinstance(action, MakeCall)))
     connection.execute(
         INSERT_SESSION,

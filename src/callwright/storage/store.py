@@ -26,6 +26,7 @@ from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
 from callwright.storage.access import MakeQueue
 from callwright.storage.database import Database, open_database
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
 from callwright.storage.records import (
     ApiKey,
@@ -44,6 +45,7 @@ from callwright.storage.records import (
 from callwright.storage.secrets_box import SecretsBox, read_or_create_key
 from callwright.storage.store_events import EventStore
 from callwright.storage.store_exports import ExportStore
+from callwright.storage.store_idempotency import IdempotencyStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
 from callwright.storage.store_verifications import VerificationStore
@@ -61,7 +63,7 @@ MOST_WAITING_FOR_EVENTS: Final = 2_000
 """With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventStore, WebhookStore):
+class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventStore, WebhookStore, IdempotencyStore):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
     def __init__(
@@ -130,11 +132,16 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    async def accept_session(self, session_id: str, sub_account_id: str, callflow: Callflow, at: float) -> None:
-        """Write the session and the VSS event that is owed for it; durable when this returns."""
+    async def accept_session(
+        self, session_id: str, sub_account_id: str, callflow: Callflow, at: float, kept: KeptAnswer | None = None
+    ) -> None:
+        """Write the session and the VSS event that is owed for it; durable when this returns.
+
+        `kept` is what the request is answered, if it has an Idempotency-Key; KeyTaken when that has been used.
+        """
         encoded = encode_callflow(callflow)
         await self._change(
-            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at)
+            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at, kept)
         )
 
     async def accept_incoming(  # one call, whole

@@ -14,6 +14,7 @@ from callwright.callflow.events import Event
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.session import Caller, Session, SessionRules
 from callwright.errors import CallwrightError, ErrorCode, StorageError
+from callwright.storage.idempotency import Keep
 from callwright.storage.records import SessionState, StoredSession
 from callwright.switchboard.customer import Customers
 from callwright.switchboard.live import LiveSession, Rooms
@@ -94,18 +95,22 @@ class Switchboard:
         """How many sessions are under way."""
         return len(self._live)
 
-    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
-        """Make a session durable and begin it; returns its id. BusyError, StorageError: nothing was done."""
+    async def accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None = None) -> str:
+        """Make a session durable and begin it; returns its id. BusyError, StorageError: nothing was done.
+
+        `keep` says what the request is answered, if it has an Idempotency-Key; KeyTaken when that has been used.
+        """
         if self.draining:
             raise BusyError("callwright is shutting down and takes no new calls")
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
         # A client that goes away while we write must not leave a session that is durable but never begun.
-        return await asyncio.shield(asyncio.create_task(self._accept(sub_account_id, callflow)))
+        return await asyncio.shield(asyncio.create_task(self._accept(sub_account_id, callflow, keep)))
 
-    async def _accept(self, sub_account_id: str, callflow: Callflow) -> str:
+    async def _accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None) -> str:
         session_id, at = self._new_id(), self._rooms.clock()
-        await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at)
+        kept = None if keep is None else keep(session_id)
+        await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at, kept)
         self._begin(session_id, sub_account_id, callflow, at)
         return session_id
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from callwright.audio.prompt import Prompt
 from callwright.callflow.plan import Callflow
 from callwright.callflow.summary import SessionSummary
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.records import StoredSession, VirtualNumber
 from callwright.telemetry.trace import Trace
 from callwright.telephony.line import Route
@@ -68,8 +69,10 @@ class PromptMaker(Protocol):
 class Records(Protocol):
     """Keeps what must survive: `storage.store.Store`."""
 
-    async def accept_session(self, session_id: str, sub_account_id: str, callflow: Callflow, at: float) -> None:
-        """Durable when it returns."""
+    async def accept_session(
+        self, session_id: str, sub_account_id: str, callflow: Callflow, at: float, kept: KeptAnswer | None = None
+    ) -> None:
+        """Durable when it returns; with `kept`, what the request is answered too."""
 
     async def accept_incoming(
         self,
