@@ -395,3 +395,11 @@ trunks = Table(
     Column("settings", Text, nullable=False),  # JSON of its table; secrets are sealed by secrets_box
     Column("updated_at", Double, nullable=False),
 )
+
+# A text sealed with the key of this database's secrets, so that a node with another key notices at once.
+secrets_check = Table(
+    "secrets_check",
+    metadata,
+    Column("check_id", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
