@@ -30,7 +30,9 @@ advertise = "203.0.113.5:5070"
 max_calls = 30
 calls_per_second = 5
 rewrite = ['^00(.*)$ -> 011\\1', '^9 -> ']
-codecs = ["PCMA"]
+codecs = ["opus", "G.722", "PCMA"]
+srtp = "Required"
+symmetric_rtp = true
 
 [trunks.main.headers]
 X-Account = "12345"
@@ -54,6 +56,8 @@ def test_everything_about_a_trunk_is_read() -> None:
     assert main.sources == ("192.0.2.7", "2001:db8::7", "198.51.100.0/24", "203.0.113.9")
     assert main.advertise == HostPort("203.0.113.5", 5070)
     assert (main.max_calls, main.calls_per_second) == (30, 5)
+    assert (main.codecs, main.srtp, main.symmetric_rtp) == (("OPUS", "G722", "PCMA"), "required", True)
+    assert (spare.codecs, spare.srtp, spare.symmetric_rtp) == (("PCMU", "PCMA"), "off", False)
     assert main.rewrite == (("^00(.*)$", "011\\1"), ("^9", ""))
     assert (main.options_seconds, spare.options_seconds) == (30, 30)
     assert (spare.register_seconds, spare.weight, spare.number_format) == (0, 1, "+E.164")
@@ -63,6 +67,11 @@ def test_everything_about_a_trunk_is_read() -> None:
     ("line", "complaint"),
     [
         ("register = true", "'username' of .*registered"),
+        ("codecs = ['G723']", "Did you mean 'G722'"),
+        ("codecs = ['G722', 'g.722']", "stands there twice"),
+        ("srtp = 'require'", "Did you mean 'required'"),
+        ("srtp = true", "'srtp' of"),
+        ("symmetric_rtp = 'yes'", "true or false"),
         ("register = 'yes'", "true or false"),
         ("priority = -1", "whole number from 0"),
         ("weight = 'x'", "whole number from 0"),

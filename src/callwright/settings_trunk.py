@@ -16,7 +16,9 @@ from callwright.settings_address import (
 )
 from callwright.settings_table import Secret, Table, did_you_mean
 
-CODECS = ("PCMU", "PCMA")
+CODECS = ("PCMU", "PCMA", "G722", "OPUS")
+USUAL_CODECS = ("PCMU", "PCMA")
+SRTP = ("off", "optional", "required")
 TRANSPORTS = ("UDP", "TCP", "TLS")
 SIP_PORT, SIPS_PORT = 5060, 5061
 NUMBER_FORMATS = ("+E.164", "E.164", "national")
@@ -62,8 +64,12 @@ class Trunk:
     "from its `uri`"
     username: str | None = None
     password: Secret | None = None
-    codecs: tuple[str, ...] = CODECS
+    codecs: tuple[str, ...] = USUAL_CODECS
     "RTP encoding names in the order offered"
+    srtp: str = SRTP[0]
+    "whether sound is encrypted (RFC 3711, keys by RFC 4568): never, if the trunk can, or always"
+    symmetric_rtp: bool = False
+    "send to where the trunk's sound comes from, for one behind NAT that describes itself wrongly"
     register_seconds: int = 0
     "register there for so long at a time (RFC 3261 §10); 0: the trunk knows where we are"
     group: str = ""
@@ -143,7 +149,7 @@ def read_trunk(name: str, table: Table) -> Trunk:
         "uri", "username", "password", "codecs", "register", "expires", "group", "priority", "weight",
         "options_seconds", "ca_file", "certificate", "key", "number_format", "country", "identity", "privacy",
         "from_user", "from_domain", "headers", "sources", "max_calls", "calls_per_second", "rewrite", "rewrite_caller",
-        "advertise", "stun",
+        "advertise", "stun", "srtp", "symmetric_rtp",
     )  # fmt: skip
     address = _address(table)
     username, password = table.text("username"), table.text("password")
@@ -171,6 +177,8 @@ def read_trunk(name: str, table: Table) -> Trunk:
         username,
         None if password is None else Secret(password),
         _codecs(table),
+        srtp=_choice(table, "srtp", SRTP),
+        symmetric_rtp=table.truth("symmetric_rtp"),
         register_seconds=table.whole_number("expires", 60, 86_400, 3600) if register else 0,
         group=group,
         priority=table.whole_number("priority", 0, 65_535, 0),
@@ -207,7 +215,7 @@ def _address(table: Table) -> TrunkUri:
 
 
 def _codecs(table: Table) -> tuple[str, ...]:
-    codecs = tuple(codec.upper() for codec in table.texts("codecs") or CODECS)
+    codecs = tuple(codec.upper().replace(".", "") for codec in table.texts("codecs") or USUAL_CODECS)
     for codec in codecs:
         if codec not in CODECS:
             raise table.error("codecs", f"'{codec}' is none of {', '.join(CODECS)}{did_you_mean(codec, CODECS)}")

@@ -19,7 +19,7 @@ from callwright.callflow.events import NotAnswered
 from callwright.callflow.outcome import CallStatus
 from callwright.errors import ErrorCode, SdpError, TelephonyError
 from callwright.sip import outputs, sdp
-from callwright.sip.negotiation import make_answer
+from callwright.sip.negotiation import Protection, make_answer
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
 from callwright.telephony.caller import called_number, calling_number
@@ -81,10 +81,17 @@ class Incoming:
         if self._received is refuse_everybody or trunk is None or destination is None:
             self._reject(call.call_id, FORBIDDEN)
             return None
+        srtp_keys = legs.fresh_srtp_keys(trunk, self._chance.randbytes)
         if call.sdp is not None:
             try:
                 _, agreed = make_answer(
-                    sdp.parse(call.sdp), "127.0.0.1", _SOME_PORT, session_id=0, version=0, codecs=trunk.codecs
+                    sdp.parse(call.sdp),
+                    "127.0.0.1",
+                    _SOME_PORT,
+                    session_id=0,
+                    version=0,
+                    codecs=trunk.codecs,
+                    protection=Protection(trunk.srtp, srtp_keys),
                 )
                 legs.remote_media(agreed, None)
             except SdpError:
@@ -101,8 +108,10 @@ class Incoming:
             inbound=True,
             is_taken=False,
             offer_received=call.sdp or b"",
+            media_host=self._exchange.reach.media_host(trunk),
             was_heard=True,
             sdp_session_id=self._chance.getrandbits(62),
+            srtp_keys=srtp_keys,
         )
         self._exchange.add(leg)
         loop = asyncio.get_running_loop()

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import cast
 
 from callwright import settings
 from callwright.errors import TelephonyError
 from callwright.numbers import national_form
 from callwright.sip.address import NameAddr, SipUri, escape_user
+from callwright.sip.negotiation import Srtp
 from callwright.sip.outputs import Address as Address
 
 SESSION_HEADER = "X-Callwright-Session-Id"
@@ -40,6 +42,8 @@ class Trunk:
     password: str = field(default="", repr=False)
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     "RTP encoding names, the preferred one first"
+    srtp: Srtp = "off"
+    symmetric_rtp: bool = False
     number_format: CallerIdFormat = CallerIdFormat.PLUS_E164
     from_domain: str = ""
     "host part of our From address; empty: our own address"
@@ -70,6 +74,12 @@ class Trunk:
     rewrite_caller: tuple[tuple[str, str], ...] = ()
     advertise: settings.HostPort | None = None
     stun: settings.HostPort | None = None
+
+    @property
+    def tls_account(self) -> str:
+        """What distinguishes its TLS connections from those of another trunk at the same host; empty: nothing."""
+        files = (self.ca_file, self.certificate, self.key)
+        return repr(files) if any(files) else ""
 
     def number(self, e164: str) -> str:
         """A called number (E.164 with `+`), as this trunk wants to be asked for it."""
@@ -139,6 +149,8 @@ def configured(trunk: settings.Trunk) -> Trunk:
         username=trunk.username or "",
         password=trunk.password.reveal() if trunk.password is not None else "",
         codecs=trunk.codecs,
+        srtp=cast("Srtp", trunk.srtp),
+        symmetric_rtp=trunk.symmetric_rtp,
         number_format=CallerIdFormat(trunk.number_format),
         from_domain=trunk.from_domain,
         sources=trunk.sources,
