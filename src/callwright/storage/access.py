@@ -46,10 +46,13 @@ class Access:
         clock: Clock,
         *,
         node_id: str,
+        home_id: str | None = None,
         transactions: MakeQueue | None = None,
     ) -> None:
         self.node_id = node_id
         "whose work it is that is claimed here"
+        self.home_id = home_id
+        "which data folder files are in; None: nobody else has files"
         self.on_event: Callable[[str], None] = lambda _: None
         "told the sub-account when events may have been written"
         self._database = database
@@ -75,6 +78,10 @@ class Access:
     ) -> T:
         """`undo` takes back what `work` wrote, should that become known after it was answered as unavailable."""
         return await self._changes.run(work, patient=patient, undo=undo)
+
+    def _lease(self, seconds: float) -> float | None:
+        """Until when work is ours that is claimed now; None when no other node could take it."""
+        return self._clock() + seconds if self._database.is_shared else None
 
     async def _ask(self, question: Callable[[Connection], T]) -> T:
         return await self._questions.run(question)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from callwright.errors import StorageError, StorageUnavailable
 from callwright.storage import event_log
-from callwright.storage.faults import CommitUnsure, storage_error, translated
+from callwright.storage.faults import CommitUnsure, Taken, translated
 
 KNOWS_COMMITS: Final = "callwright_knows_commits"
 """In `Connection.info`: the database can be asked afterwards whether a transaction was committed (PostgreSQL)."""
@@ -70,6 +70,8 @@ def _run_alone(connection: Connection, request: Request) -> None:
             event_log.write(connection)
     except StorageUnavailable:
         raise
+    except Taken:
+        _run_guarded(connection, [request])
     except StorageError as error:
         request.error = error
 
@@ -93,20 +95,23 @@ def _run_guarded(connection: Connection, batch: Sequence[Request]) -> None:
     """The careful way: a savepoint around each request, so that one that fails takes nobody along."""
     with _transaction(connection):
         for request in batch:
-            request.error = None
-            try:
-                event_log.forget(connection)
-                with connection.begin_nested():
-                    request.result = request.work(connection)
-                    event_log.write(connection)
-            except StorageUnavailable:
-                raise
-            except StorageError as error:
-                request.error = error
-            except SQLAlchemyError as error:
-                request.error = storage_error(error)
-                if isinstance(request.error, StorageUnavailable):
-                    raise
+            request.error = _guarded(connection, request)
+            if isinstance(request.error, Taken):
+                request.error = _guarded(connection, request)  # who looked before it wrote sees now what was faster
+
+
+def _guarded(connection: Connection, request: Request) -> StorageError | None:
+    """Run one within a savepoint; its error, or None."""
+    event_log.forget(connection)
+    try:
+        with translated(), connection.begin_nested():
+            request.result = request.work(connection)
+            event_log.write(connection)
+    except StorageUnavailable:
+        raise
+    except StorageError as error:
+        return error
+    return None
 
 
 @contextmanager

@@ -31,6 +31,7 @@ CONFLICTS: Final = ("40001", "40P01", "55P03")
 """Serialization failure, deadlock, a lock that was not to be had in time: the same again may succeed at once."""
 LOST: Final = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "53300", "53400")
 """The connection or the server is gone, or has no room; another connection may find one that serves."""
+UNIQUE_VIOLATION: Final = "23505"
 PASSING_STATES: Final = ("53", "57014", "58", "25006")
 """Disk full, out of memory; took too long; input and output errors; only to be read for now."""
 
@@ -41,6 +42,10 @@ class Conflict(StorageUnavailable):
 
 class Lost(StorageUnavailable):
     """The connection is gone, or was not to be had; nothing was written."""
+
+
+class Taken(StorageError):
+    """A key is in use (SQLSTATE 23505). On PostgreSQL another node may have been faster, since we looked."""
 
 
 class CommitUnsure(StorageUnavailable):
@@ -76,6 +81,8 @@ def _of_postgresql(error: DBAPIError) -> StorageError:
     is_broken = error.connection_invalidated or (not state and type(cause).__name__ == "OperationalError")
     if is_broken or state.startswith(LOST):
         return Lost(f"the database is away: {said}")
+    if state == UNIQUE_VIOLATION:
+        return Taken(f"the database refused: {said}")
     if state.startswith(PASSING_STATES):
         return StorageUnavailable(f"the database cannot now: {said}")
     return StorageError(f"the database refused: {said}")

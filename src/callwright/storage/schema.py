@@ -272,7 +272,7 @@ recordings = Table(
     Column("next_attempt_at", Double),
     Column("last_error", Text),
     Column("delivery_id", String(36)),  # of the event that tells of its end
-    Column("node_id", String(36)),  # on whose disk the file is
+    Column("node_id", String(36)),  # which data folder has the file: its `home.id`, the same at every start
     CheckConstraint(
         "state IN ('PROCESSING', 'PROCESSING_FAILED', 'UPLOAD_COMPLETED', 'UPLOAD_FAILED')",
         name="state",
