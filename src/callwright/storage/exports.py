@@ -10,6 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, update
 
+from callwright.storage import idempotency
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.records import ExportState, StoredExport
 from callwright.storage.schema import OPEN_EXPORT, export_pieces, exports
 from callwright.storage.secrets_box import SecretsBox, export_place
@@ -47,9 +49,7 @@ START_EXPORT = (
     .values(state=ExportState.RUNNING.value, node_id=bindparam("new_node_id"), lease_until=bindparam("until"))
 )
 GO_ON = update(exports).where(*_open, _ours).values(lease_until=bindparam("until"))
-FINISH_EXPORT = (
-    update(exports).where(*_open, _ours).values(state=bindparam("new_state"), expires_at=bindparam("until"))
-)
+FINISH_EXPORT = update(exports).where(*_open, _ours).values(state=bindparam("new_state"), expires_at=bindparam("until"))
 RELEASE_EXPORTS = update(exports).where(OPEN_EXPORT, _ours).values(lease_until=None)
 CANCEL_EXPORT = (
     update(exports)
@@ -66,11 +66,18 @@ DELETE_EXPIRED = delete(export_pieces).where(
 )
 
 
-def create(connection: Connection, box: SecretsBox, export: StoredExport, token_digest: str) -> bool:
-    """Write a job down; False when too many of its sub-account are open."""
+def create(
+    connection: Connection, box: SecretsBox, export: StoredExport, token_digest: str, kept: KeptAnswer | None = None
+) -> bool:
+    """Write a job down, and with `kept` what its request is answered; False when too many of its sub-account are open.
+
+    KeyTaken when the request's Idempotency-Key has been used.
+    """
     values = {"this_sub_account_id": export.sub_account_id}
     if connection.execute(OPEN_EXPORTS_OF, values).scalar_one() >= MOST_OPEN:
         return False
+    if kept is not None:
+        idempotency.keep(connection, kept, export.created_at)
     connection.execute(
         INSERT_EXPORT,
         {
@@ -127,9 +134,7 @@ def add_piece(  # one piece, whole
     return True
 
 
-def finish(
-    connection: Connection, job_id: str, node_id: str, state: ExportState, expires_at: float | None
-) -> bool:
+def finish(connection: Connection, job_id: str, node_id: str, state: ExportState, expires_at: float | None) -> bool:
     """The end of a job; False when it was cancelled or taken over meanwhile. Unless it succeeded, its pieces go."""
     values = {"this_job_id": job_id, "this_node_id": node_id, "new_state": state.value, "until": expires_at}
     if connection.execute(FINISH_EXPORT, values).rowcount != 1:
