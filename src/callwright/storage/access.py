@@ -46,12 +46,11 @@ class Access:
         clock: Clock,
         *,
         node_id: str,
-        home_id: str | None = None,
         transactions: MakeQueue | None = None,
     ) -> None:
         self.node_id = node_id
         "whose work it is that is claimed here"
-        self.home_id = home_id
+        self.home_id = database.home_id
         "which data folder files are in; None: nobody else has files"
         self.on_event: Callable[[str], None] = lambda _: None
         "told the sub-account when events may have been written"

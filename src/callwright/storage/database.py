@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from callwright.errors import StorageError
 from callwright.storage.schema import SCHEMA_REVISION
 
 DATABASE_NAME: Final = "callwright.db"
+HOME_FILE_NAME: Final = "home.id"
 
 
 class FolderLock:
@@ -60,6 +63,8 @@ class Database:
     write: Engine
     read: Engine
     lock: FolderLock
+    home_id: str | None = None
+    "what the folder is called among those that share the database; None: there is no other"
     readers: int = 1
     "how many connections may read at a time"
     is_shared: bool = False
@@ -72,6 +77,26 @@ class Database:
         self.read.dispose()
         self.write.dispose()
         self.lock.release()
+
+
+def read_or_create_home_id(folder: Path) -> str:
+    """What a data folder is called among those that share a database; the same at every start. OSError, StorageError."""
+    path = folder / HOME_FILE_NAME
+    try:
+        if not path.exists():
+            draft = path.with_name(f"{path.name}.{uuid.uuid4()}")
+            draft.write_text(f"{uuid.uuid4()}\n")
+            try:
+                with suppress(FileExistsError):  # another process was faster
+                    path.hardlink_to(draft)
+            finally:
+                draft.unlink()
+        home_id = path.read_text().strip()
+    except UnicodeDecodeError:
+        home_id = ""
+    if not home_id:
+        raise StorageError(f"{path} is no name; restore it from its backup, or remove it if no recordings wait here")
+    return home_id[:36]
 
 
 def revision_of(engine: Engine) -> str | None:

@@ -49,9 +49,7 @@ START_EXPORT = (
     .values(state=ExportState.RUNNING.value, node_id=bindparam("new_node_id"), lease_until=bindparam("until"))
 )
 GO_ON = update(exports).where(*_open, _ours).values(lease_until=bindparam("until"))
-FINISH_EXPORT = (
-    update(exports).where(*_open, _ours).values(state=bindparam("new_state"), expires_at=bindparam("until"))
-)
+FINISH_EXPORT = update(exports).where(*_open, _ours).values(state=bindparam("new_state"), expires_at=bindparam("until"))
 RELEASE_EXPORTS = update(exports).where(OPEN_EXPORT, _ours).values(lease_until=None)
 CANCEL_EXPORT = (
     update(exports)
@@ -136,9 +134,7 @@ def add_piece(  # one piece, whole
     return True
 
 
-def finish(
-    connection: Connection, job_id: str, node_id: str, state: ExportState, expires_at: float | None
-) -> bool:
+def finish(connection: Connection, job_id: str, node_id: str, state: ExportState, expires_at: float | None) -> bool:
     """The end of a job; False when it was cancelled or taken over meanwhile. Unless it succeeded, its pieces go."""
     values = {"this_job_id": job_id, "this_node_id": node_id, "new_state": state.value, "until": expires_at}
     if connection.execute(FINISH_EXPORT, values).rowcount != 1:

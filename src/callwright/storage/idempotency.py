@@ -64,6 +64,11 @@ FIND_ANSWER = select(
     idempotency.c.key == bindparam("this_key"),
     idempotency.c.created_at > bindparam("kept_since"),
 )
+TAKE_BACK = delete(idempotency).where(
+    idempotency.c.sub_account_id == bindparam("this_sub_account_id"),
+    idempotency.c.key == bindparam("this_key"),
+    idempotency.c.session_id == bindparam("made_id"),
+)
 _old = (
     select(idempotency.c.sub_account_id, idempotency.c.key)
     .where(idempotency.c.created_at <= bindparam("kept_since"))
@@ -95,6 +100,12 @@ def find(connection: Connection, sub_account_id: str, key: str, now: float) -> K
     if row is None or row.status is None:
         return None
     return KeptAnswer(sub_account_id, key, row.digest, row.status, row.body, row.session_id)
+
+
+def take_back(connection: Connection, answer: KeptAnswer) -> None:
+    """Remove an answer that nobody got."""
+    values = {"this_sub_account_id": answer.sub_account_id, "this_key": answer.key, "made_id": answer.made_id}
+    connection.execute(TAKE_BACK, values)
 
 
 def forget_old(connection: Connection, now: float) -> int:

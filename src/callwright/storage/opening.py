@@ -1,7 +1,5 @@
 """Which database a URL names, and the key of its secrets."""
 
-import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +14,6 @@ from callwright.storage.secrets_box import SecretsBox, read_or_create_key
 from callwright.storage.sqlite import open_sqlite
 
 KEY_FILE_NAME: Final = "secrets.key"
-HOME_FILE_NAME: Final = "home.id"
 CHECKED_PLACE: Final = "secrets_check"
 CHECKED_TEXT: Final = "the key of this database"
 THE_CHECK: Final = 1
@@ -53,26 +50,6 @@ def open_secrets(database: Database, key_file: Path | None) -> SecretsBox:
         return SecretsBox(read_or_create_key(path))
     with translated(), database.write.begin() as connection:
         return _checked(connection, path)
-
-
-def read_or_create_home_id(folder: Path) -> str:
-    """What a data folder is called among those that share a database; the same at every start."""
-    path = folder / HOME_FILE_NAME
-    try:
-        if not path.exists():
-            draft = path.with_name(f"{path.name}.{uuid.uuid4()}")
-            draft.write_text(f"{uuid.uuid4()}\n")
-            try:
-                with suppress(FileExistsError):  # another process was faster
-                    path.hardlink_to(draft)
-            finally:
-                draft.unlink()
-        home_id = path.read_text().strip()
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read or made: {error.strerror}") from error
-    if not home_id:
-        raise StorageError(f"{path} is empty; restore it from its backup, or remove it if no recordings wait here")
-    return home_id[:36]
 
 
 def _checked(connection: Connection, path: Path) -> SecretsBox:

@@ -19,7 +19,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from callwright.errors import StorageError, StorageUnavailable
 from callwright.storage.batch import KNOWS_COMMITS
-from callwright.storage.database import DATABASE_NAME, Database, FolderLock, migrate, revision_of
+from callwright.storage.database import (
+    DATABASE_NAME,
+    Database,
+    FolderLock,
+    migrate,
+    read_or_create_home_id,
+    revision_of,
+)
 from callwright.storage.faults import translated
 from callwright.storage.schema import SCHEMA_REVISION
 from callwright.storage.sqlite import taken
@@ -54,12 +61,13 @@ def open_postgresql(url: str, folder: Path, *, exclusive: bool, busy_timeout_sec
         lock = FolderLock(folder / DATABASE_NAME)
         if exclusive and not lock.acquire():
             raise taken(lock)
+        home_id = read_or_create_home_id(folder)
     except OSError as error:
         raise StorageUnavailable(f"the data folder {folder} cannot be used: {error.strerror}") from error
     write = _engine(address, busy_timeout_seconds, connections=1, read_only=False)
     read = _engine(address, busy_timeout_seconds, connections=READERS, read_only=True)
     database = Database(
-        folder, write, read, lock, readers=READERS, is_shared=True, limit_seconds=2 * busy_timeout_seconds
+        folder, write, read, lock, home_id, readers=READERS, is_shared=True, limit_seconds=2 * busy_timeout_seconds
     )
     try:
         with translated():

@@ -190,8 +190,10 @@ def accept_incoming(
     outbox.owe(connection, intent.session_id, sub_account_id, "VSS")
 
 
-def take_back(connection: Connection, session_id: str) -> None:
+def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None = None) -> None:
     """Remove a session that nobody was told of: who asked for it was refused before it was known to be written."""
+    if kept is not None:
+        idempotency.take_back(connection, kept)
     for query in TAKE_BACK:
         connection.execute(query, {"this_session_id": session_id})
 

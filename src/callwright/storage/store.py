@@ -141,7 +141,7 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         encoded = encode_callflow(callflow)
         await self._change(
             lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at, kept),
-            undo=lambda connection: sessions.take_back(connection, session_id),
+            undo=lambda connection: sessions.take_back(connection, session_id, kept),
         )
 
     async def accept_incoming(  # one call, whole
