@@ -331,6 +331,7 @@ async def test_a_restart_begins_what_was_not_dialled_and_ends_what_was(store: St
     await store.accept_session("00000000-0000-4000-9000-000000000001", "riders_hq", HELLO, CLOCK())
     await store.accept_session("00000000-0000-4000-9000-000000000002", "riders_hq", HELLO, CLOCK())
     await store.record_dial_intent("00000000-0000-4000-9000-000000000002", "leg-x", "call-id", "carrier", CLOCK())
+    store.node_id = "the next one"
     bench = Bench(store)
     assert await bench.board.recover() == 2
     undialled = await bench.over("00000000-0000-4000-9000-000000000001")
@@ -352,7 +353,7 @@ class AwayOnce:
         self.accept_incoming = store.accept_incoming
         self.find_number = store.find_number
         self.record_dial_intent = store.record_dial_intent
-        self.unfinished_sessions = store.unfinished_sessions
+        self.claim_sessions = store.claim_sessions
 
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
         self.tries += 1

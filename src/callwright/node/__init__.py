@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from callwright.storage.place import open_store
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.switchboard.customer import Customers
+from callwright.switchboard.membership import Membership
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
@@ -49,6 +51,7 @@ class Node:
     settings: Settings
     store: Store
     board: Switchboard
+    membership: Membership
     telephony: Telephony
     deliverer: Deliverer
     carrier: Carrier | None
@@ -64,6 +67,9 @@ class Node:
             numbers.warm()
             store = await open_store(settings, clock=clock)
             closers.push_async_callback(store.close)
+            membership = Membership(store, clock, _new_uuid, name=socket.gethostname(), url=settings.node_url)
+            await membership.enter()
+            closers.push_async_callback(membership.stop)
             key = await prepare_accounts(settings, store)
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
@@ -89,6 +95,7 @@ class Node:
                 received=lambda call: board.received(call),
                 recorded=recordings.done,
                 keep=store.keep_dialog,
+                may_dial=membership.holds,
             )
             board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock)
             await recordings.start()
@@ -103,18 +110,26 @@ class Node:
             taken_up = await board.recover()
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
+            membership.serve(board)
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)
             callbacks = VerificationCallbacks(store, egress.post, clock)
             closers.push_async_callback(callbacks.stop)
-            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, callbacks, clock)
+            platform = _platform(
+                settings, store, board, telephony, deliverer, exporter, recordings, callbacks, membership, clock
+            )
             http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
-            return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
+            return cls(settings, store, board, membership, telephony, deliverer, carrier, http, key, closers.pop_all())
 
     async def stop(self, drain_seconds: float) -> int:
-        """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off."""
+        """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off.
+
+        What was not dialled yet goes to another node, if there is one.
+        """
+        self.board.draining = True
+        await self.membership.drain()
         cut_off = await self.board.drain(drain_seconds)
         if not await self.deliverer.settle(LAST_SUMMARIES_SECONDS):
             log.warning("not every summary went out; the rest is sent on the next start")
@@ -186,6 +201,7 @@ def _platform(  # what the API is given
     exporter: Exporter,
     recordings: Recordings,
     callbacks: VerificationCallbacks,
+    membership: Membership,
     clock: Clock,
 ) -> Platform:
     return Platform(
@@ -194,7 +210,7 @@ def _platform(  # what the API is given
         policy_for=wiring.policies(settings, store),
         clock=clock,
         new_uuid=_new_uuid,
-        trouble=wiring.trouble(telephony, store),
+        trouble=wiring.trouble(telephony, store, membership),
         draining=lambda: board.draining,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
