@@ -13,9 +13,10 @@ from typing import Any, cast
 import httpx
 import pytest_asyncio
 
-from callwright.api.app import create_app, openapi_document
+from callwright.api.app import Api, openapi_document
+from callwright.api.http1 import ServerConnection
 from callwright.api.platform import Platform
-from callwright.api.server import BoundedProtocol, serve_http
+from callwright.api.server import serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import Callflow, MakeCall
@@ -187,7 +188,7 @@ async def check_answer_is_described(answer: httpx.Response) -> None:
             return
 
 
-class HastyProtocol(BoundedProtocol):
+class HastyProtocol(ServerConnection):
     """The server's protocol for tests that wait for its patience to end."""
 
     head_seconds = 0.2
@@ -233,7 +234,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         wake_exports=lambda: installation.woken.append("exports"),
         body_seconds=0.3,
     )
-    server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
+    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
     hooks = {"response": [check_answer_is_described]}
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:

@@ -7,8 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
-from starlette.types import Receive, Scope, Send
-
+from callwright.api.asgi import Receive, Scope, Send
 from callwright.contract.json_text import serialize
 
 KEEP_ALIVE_SECONDS = 15.0

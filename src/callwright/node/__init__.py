@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from callwright import numbers
-from callwright.api.app import create_app
+from callwright.api.app import Api
 from callwright.api.exports import Exporter
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
@@ -106,7 +106,7 @@ class Node:
             callbacks = VerificationCallbacks(store, egress.post, clock)
             closers.push_async_callback(callbacks.stop)
             platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, callbacks, clock)
-            http = await serve_http(create_app(platform), settings.http)
+            http = await serve_http(Api(platform), settings.http)
             closers.push_async_callback(http.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
 
