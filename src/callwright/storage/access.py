@@ -1,10 +1,12 @@
 """What every part of the store stands on: the two queues into the database, secrets, time, and what is in memory."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from callwright.errors import StorageError
 from callwright.storage.database import Database
 from callwright.storage.mirror import Mirror, read_changes
 from callwright.storage.secrets_box import SecretsBox
@@ -41,6 +43,8 @@ class Access:
     ) -> None:
         self.node_id = node_id
         "whose work it is that is claimed here"
+        self.on_event: Callable[[str], None] = lambda _: None
+        "told the sub-account when events may have been written"
         self._database = database
         self._box = box
         self._clock = clock
@@ -53,3 +57,9 @@ class Access:
 
     async def _ask(self, question: Callable[[Connection], T]) -> T:
         return await self._questions.run(question)
+
+    async def _look_again(self) -> None:
+        """After a change of what is in memory: know it at once, because `has_webhook` and its like cannot wait."""
+        await self._mirror.expire()
+        with suppress(StorageError):  # the change is made; whoever asks next finds out
+            await self._mirror.freshen()

@@ -25,6 +25,7 @@ from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.media.stream import StreamReport
+from callwright.telephony.reach import Reach
 from callwright.telephony.signalling import Signalling, readable_text
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Exchange:
     agent: UserAgent
     signalling: Signalling | None = None
     media: MediaPlane
+    reach: Reach
     finished: Callable[[Leg], None]
     "told of each leg that is over, before its last event is posted"
 
@@ -78,6 +80,11 @@ class Exchange:
         """Carry out what the user agent wants."""
         if self.signalling is not None:
             self.signalling.carry(wishes)
+
+    def send_datagram(self, data: bytes, destination: Address) -> None:
+        """Send what is not SIP from SIP's socket."""
+        if self.signalling is not None:
+            self.signalling.send_datagram(data, destination)
 
     def run(self, work: Coroutine[None, None, None], leg: Leg | None = None) -> None:
         """Have work done meanwhile; a mistake in it ends the leg it is for."""

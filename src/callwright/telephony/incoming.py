@@ -108,6 +108,7 @@ class Incoming:
             inbound=True,
             is_taken=False,
             offer_received=call.sdp or b"",
+            media_host=self._exchange.reach.media_host(trunk),
             was_heard=True,
             sdp_session_id=self._chance.getrandbits(62),
             srtp_keys=srtp_keys,

@@ -82,6 +82,8 @@ class Leg:
     early_media: bool = False
     local: LocalMedia | None = None
     "None while the media plane has no stream of this leg"
+    media_host: str = ""
+    "where the trunk is told to send media; empty: where it is bound"
     remote: RemoteMedia | None = None
     "what the media plane was connected to last"
     sdp_session_id: int = 0
@@ -136,7 +138,7 @@ class Leg:
     def _place(self) -> tuple[str, int]:
         if self.local is None:
             raise SdpError("there is no stream to describe")
-        return self.local.host, self.local.port
+        return self.media_host or self.local.host, self.local.port
 
 
 def fresh_srtp_keys(trunk: Trunk, random_bytes: Callable[[int], bytes]) -> dict[str, bytes]:

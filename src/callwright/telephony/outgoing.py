@@ -21,14 +21,11 @@ from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
 
 
 class Outgoing:
-    """Dials legs. `host` is what we are reached at: the host part of our From where the trunk wants no other."""
+    """Dials legs."""
 
-    def __init__(
-        self, exchange: Exchange, trunking: Trunking, host: str, token: Callable[[], str], chance: random.Random
-    ) -> None:
+    def __init__(self, exchange: Exchange, trunking: Trunking, token: Callable[[], str], chance: random.Random) -> None:
         self._exchange = exchange
         self._trunking = trunking
-        self._host = host
         self._token = token
         self._chance = chance
 
@@ -67,6 +64,7 @@ class Outgoing:
         attempt = leg.attempts.pop(0)
         trunk, next_hop = attempt.trunk, attempt.address
         leg.trunk, leg.was_heard = trunk, False
+        host, leg.media_host = exchange.reach.host(trunk), exchange.reach.media_host(trunk)
         leg.srtp_keys = legs.fresh_srtp_keys(trunk, self._chance.randbytes)  # others were told the former ones
         try:
             offer = leg.offer()
@@ -93,10 +91,10 @@ class Outgoing:
                 leg.sip_call_id,
                 target=callee,
                 next_hop=next_hop,
-                from_=trunk.caller(leg.source, self._host),
+                from_=trunk.caller(leg.source, host),
                 to=NameAddr(str(callee)),
                 offer=offer,
-                extra_headers=trunk.call_headers(leg.source, self._host, leg.trace.session_id),
+                extra_headers=trunk.call_headers(leg.source, host, leg.trace.session_id),
                 credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
             )
         )

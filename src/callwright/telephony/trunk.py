@@ -75,6 +75,12 @@ class Trunk:
     advertise: settings.HostPort | None = None
     stun: settings.HostPort | None = None
 
+    @property
+    def tls_account(self) -> str:
+        """What distinguishes its TLS connections from those of another trunk at the same host; empty: nothing."""
+        files = (self.ca_file, self.certificate, self.key)
+        return repr(files) if any(files) else ""
+
     def number(self, e164: str) -> str:
         """A called number (E.164 with `+`), as this trunk wants to be asked for it."""
         return rewritten(self._formatted(e164), self.rewrite)
