@@ -1,0 +1,27 @@
+"""How a call's sound is cut into packets, and which of them can leave together with those of other calls."""
+
+from dataclasses import dataclass
+from typing import Final
+
+FAST_FRAME_SECONDS: Final = 0.020
+FAST_FRAME_BYTES: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """One packet's worth of sound, as it stands in a prompt's file and counts on the RTP clock."""
+
+    frame_bytes: int
+    "of payload in each packet"
+    ticks: int
+    "of the RTP clock"
+    frame_seconds: float
+
+    @property
+    def is_fast(self) -> bool:
+        """May packets of this shape leave from a slot (slot.py)? Others are paced one by one."""
+        return self.frame_bytes == FAST_FRAME_BYTES and self.frame_seconds == FAST_FRAME_SECONDS
+
+
+G711: Final = Framing(FAST_FRAME_BYTES, 160, FAST_FRAME_SECONDS)
+"""PCMU and PCMA at 20 ms; G.722, too, whose RTP clock counts 8,000 ticks a second (RFC 3551 §4.5.2)."""
