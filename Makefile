@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz fuzz-api check fix bench lock clean
+.PHONY: help run test fuzz fuzz-properties fuzz-api check fix bench lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,8 +19,11 @@ run: $(VENV)/run.stamp ## start callwright with its built-in carrier (settings: 
 test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose)
 	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
-fuzz: $(VENV)/dev.stamp ## bent SIP messages and property tests with very many examples (takes long)
-	FUZZ_MESSAGES=100000 $(BIN)/pytest -n 3 --dist worksteal --timeout 0 --hypothesis-profile fuzz \
+fuzz: $(VENV)/dev.stamp ## bend what strangers may send, led by coverage (ARGS="--seconds 600" for each reader)
+	$(BIN)/python -m fuzz $(ARGS)
+
+fuzz-properties: $(VENV)/dev.stamp ## property tests with very many examples, and ten times the bent inputs
+	FUZZ_INPUTS=1000000 $(BIN)/pytest -n 3 --dist worksteal --timeout 0 --hypothesis-profile fuzz tests/fuzz \
 	    tests/sip tests/rtp tests/audio tests/contract tests/callflow tests/speech/test_text.py tests/speech/test_ssml.py \
 	    tests/test_numbers.py tests/test_settings.py $(ARGS)
 

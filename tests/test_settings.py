@@ -14,6 +14,8 @@ SECRET = "cw_canary-0123456789abcdef"
 
 # One right value for each setting, other than its default.
 OTHER: dict[str, str] = {
+    "advertise": "203.0.113.5:5070",
+    "stun": "stun.example.com:3479",
     "http": "[::1]:9000",
     "sip": "0.0.0.0:5070",
     "sip_tls": "0.0.0.0:5071",

@@ -3,7 +3,7 @@
 import pytest
 
 from callwright.errors import SettingsError
-from callwright.settings import load
+from callwright.settings import HostPort, load
 from callwright.settings_trunk import TrunkUri, parse_trunk_uri
 
 WHOLE = """
@@ -25,11 +25,14 @@ identity = "p-asserted-identity"
 privacy = "id"
 from_user = "us"
 from_domain = "example.com"
-sources = ["192.0.2.7", "2001:DB8::7"]
+sources = ["192.0.2.7", "2001:DB8::7", "198.51.100.0/24", "203.0.113.9/32"]
+advertise = "203.0.113.5:5070"
 max_calls = 30
 calls_per_second = 5
 rewrite = ['^00(.*)$ -> 011\\1', '^9 -> ']
-codecs = ["PCMA"]
+codecs = ["opus", "G.722", "PCMA"]
+srtp = "Required"
+symmetric_rtp = true
 
 [trunks.main.headers]
 X-Account = "12345"
@@ -50,8 +53,11 @@ def test_everything_about_a_trunk_is_read() -> None:
         "national", "SG", "P-Asserted-Identity", "id",
     )  # fmt: skip
     assert (main.from_user, main.from_domain, main.headers) == ("us", "example.com", (("X-Account", "12345"),))
-    assert main.sources == ("192.0.2.7", "2001:db8::7")
+    assert main.sources == ("192.0.2.7", "2001:db8::7", "198.51.100.0/24", "203.0.113.9")
+    assert main.advertise == HostPort("203.0.113.5", 5070)
     assert (main.max_calls, main.calls_per_second) == (30, 5)
+    assert (main.codecs, main.srtp, main.symmetric_rtp) == (("OPUS", "G722", "PCMA"), "required", True)
+    assert (spare.codecs, spare.srtp, spare.symmetric_rtp) == (("PCMU", "PCMA"), "off", False)
     assert main.rewrite == (("^00(.*)$", "011\\1"), ("^9", ""))
     assert (main.options_seconds, spare.options_seconds) == (30, 30)
     assert (spare.register_seconds, spare.weight, spare.number_format) == (0, 1, "+E.164")
@@ -61,6 +67,11 @@ def test_everything_about_a_trunk_is_read() -> None:
     ("line", "complaint"),
     [
         ("register = true", "'username' of .*registered"),
+        ("codecs = ['G723']", "Did you mean 'G722'"),
+        ("codecs = ['G722', 'g.722']", "stands there twice"),
+        ("srtp = 'require'", "Did you mean 'required'"),
+        ("srtp = true", "'srtp' of"),
+        ("symmetric_rtp = 'yes'", "true or false"),
         ("register = 'yes'", "true or false"),
         ("priority = -1", "whole number from 0"),
         ("weight = 'x'", "whole number from 0"),
@@ -70,7 +81,15 @@ def test_everything_about_a_trunk_is_read() -> None:
         ("number_format = 'national'", "'country' of .*two letters"),
         ("identity = 'P-Asserted-Identiy'", "Did you mean 'P-Asserted-Identity'"),
         ("privacy = 'full'", "none of none, id"),
-        ("sources = ['trunk.example.com']", "not an IP address"),
+        ("sources = ['trunk.example.com']", "no IP address or network"),
+        ("sources = ['192.0.2.7/24']", "bits behind its prefix"),
+        ("sources = ['0.0.0.0/0']", "everybody"),
+        ("advertise = 'us.example.com'", "not an IP address"),
+        ("advertise = '0.0.0.0'", "nobody can be reached"),
+        ("advertise = '203.0.113.5:0'", "port '0'"),
+        ("stun = 'stun:3478:1'", "brackets"),
+        ("stun = ':3478'", "host is missing"),
+        ("advertise = '203.0.113.5'\nstun = 'stun.example.com'", "Keep one of them"),
         ("max_calls = true", "whole number"),
         ("rewrite = ['+65']", "between pattern and replacement"),
         ("rewrite = ['(65 -> x']", "no rule"),

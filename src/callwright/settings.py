@@ -17,8 +17,8 @@ from typing import Any
 
 from callwright.errors import SettingsError
 from callwright.settings_address import HostPort as HostPort
+from callwright.settings_address import parse_advertised, parse_port, parse_stun_server
 from callwright.settings_address import parse_listen_address as parse_listen_address
-from callwright.settings_address import parse_port
 from callwright.settings_speech import SpeechSettings as SpeechSettings
 from callwright.settings_speech import read_speech
 from callwright.settings_table import ANY as ANY
@@ -75,6 +75,9 @@ class Settings:
     sip_tls: HostPort | None
     sip_tls_certificate: str | None
     sip_tls_key: str | None
+    advertise: HostPort | None
+    "port 0: the one that SIP listens on"
+    stun: HostPort | None
     rtp_ports: range
     data: str
     api_key: Secret | None
@@ -215,6 +218,15 @@ SETTINGS: tuple[Setting, ...] = (
         "PEM file with its key, when that stands in a file of its own", "/etc/callwright/sip.key",
     ),
     Setting(
+        "advertise", None, parse_advertised, "ADDRESS[:PORT]",
+        "the address that trunks reach us at, when a NAT gives us another one than `sip`",
+        "203.0.113.5 or 203.0.113.5:5060",
+    ),
+    Setting(
+        "stun", None, parse_stun_server, "HOST[:PORT]",
+        "a STUN server that says which address that is", "stun.example.com",
+    ),
+    Setting(
         "rtp_ports", "16384-32767", parse_port_range, "A-B",
         "UDP ports for RTP and RTCP; a leg of a call takes two", "16384-32767",
     ),
@@ -312,6 +324,8 @@ def load(
     if "trunk" in document and trunk_tables:
         raise SettingsError(f"{file_name} has both 'trunk' and [trunks.NAME] tables: keep one of them")
     values = {setting.key: _value(setting, document, environ, flags, file_name) for setting in SETTINGS}
+    if values["advertise"] is not None and values["stun"] is not None:
+        raise SettingsError("advertise and stun both say which address trunks reach us at. Keep one of them")
     trunks = tuple(
         read_trunk(name, Table(table, f"[trunks.{name}]", file_name)) for name, table in trunk_tables.items()
     )

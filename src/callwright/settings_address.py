@@ -4,6 +4,8 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+STUN_PORT = 3478
+
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
@@ -68,3 +70,23 @@ def parse_listen_address(text: str) -> HostPort:
     if not host:
         raise ValueError("the host is missing")
     return HostPort(parse_host(host), parse_port(port, lowest=0))
+
+
+def parse_advertised(text: str) -> HostPort:
+    """`ADDRESS[:PORT]` that peers are told to reach us at; port 0 stands for the one that SIP listens on."""
+    host, port = split_host_port(text)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"'{host}' is not an IP address, and a description of media needs one") from None
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError(f"nobody can be reached at {address}")
+    return HostPort(str(address), 0 if port is None else parse_port(port, lowest=1))
+
+
+def parse_stun_server(text: str) -> HostPort:
+    """`HOST[:PORT]` of a STUN server, at its usual port unless one is named (RFC 8489 §8)."""
+    host, port = split_host_port(text)
+    if not host:
+        raise ValueError("the host is missing")
+    return HostPort(parse_host(host), STUN_PORT if port is None else parse_port(port, lowest=1))

@@ -2,13 +2,23 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from callwright.errors import SettingsError
-from callwright.settings_address import HostPort, parse_host, parse_port, split_host_port
+from callwright.settings_address import (
+    HostPort,
+    parse_advertised,
+    parse_host,
+    parse_port,
+    parse_stun_server,
+    split_host_port,
+)
 from callwright.settings_table import Secret, Table, did_you_mean
 
-CODECS = ("PCMU", "PCMA")
+CODECS = ("PCMU", "PCMA", "G722", "OPUS")
+USUAL_CODECS = ("PCMU", "PCMA")
+SRTP = ("off", "optional", "required")
 TRANSPORTS = ("UDP", "TCP", "TLS")
 SIP_PORT, SIPS_PORT = 5060, 5061
 NUMBER_FORMATS = ("+E.164", "E.164", "national")
@@ -54,8 +64,12 @@ class Trunk:
     "from its `uri`"
     username: str | None = None
     password: Secret | None = None
-    codecs: tuple[str, ...] = CODECS
+    codecs: tuple[str, ...] = USUAL_CODECS
     "RTP encoding names in the order offered"
+    srtp: str = SRTP[0]
+    "whether sound is encrypted (RFC 3711, keys by RFC 4568): never, if the trunk can, or always"
+    symmetric_rtp: bool = False
+    "send to where the trunk's sound comes from, for one behind NAT that describes itself wrongly"
     register_seconds: int = 0
     "register there for so long at a time (RFC 3261 §10); 0: the trunk knows where we are"
     group: str = ""
@@ -83,7 +97,7 @@ class Trunk:
     headers: tuple[tuple[str, str], ...] = ()
     "further headers of its INVITEs"
     sources: tuple[str, ...] = ()
-    "IP addresses besides its own that it sends from"
+    "IP addresses and networks (192.0.2.0/24) besides its own that it sends from"
     max_calls: int = 0
     "at the same time; 0: no limit"
     calls_per_second: int = 0
@@ -92,6 +106,10 @@ class Trunk:
     "(pattern, replacement) for called numbers as they would be sent; the first that matches counts"
     rewrite_caller: tuple[tuple[str, str], ...] = ()
     "likewise for the caller's number"
+    advertise: HostPort | None = None
+    "the address that it reaches us at; port 0: the one that SIP listens on. None: as for all trunks"
+    stun: HostPort | None = None
+    "who says which address that is"
 
     @property
     def uri(self) -> str:
@@ -131,6 +149,7 @@ def read_trunk(name: str, table: Table) -> Trunk:
         "uri", "username", "password", "codecs", "register", "expires", "group", "priority", "weight",
         "options_seconds", "ca_file", "certificate", "key", "number_format", "country", "identity", "privacy",
         "from_user", "from_domain", "headers", "sources", "max_calls", "calls_per_second", "rewrite", "rewrite_caller",
+        "advertise", "stun", "srtp", "symmetric_rtp",
     )  # fmt: skip
     address = _address(table)
     username, password = table.text("username"), table.text("password")
@@ -149,12 +168,17 @@ def read_trunk(name: str, table: Table) -> Trunk:
     certificate, key = table.text("certificate") or "", table.text("key") or ""
     if key and not certificate:
         raise table.error("certificate", "it is missing, and there is a key for it")
+    advertise, stun = _place(table, "advertise", parse_advertised), _place(table, "stun", parse_stun_server)
+    if advertise is not None and stun is not None:
+        raise table.error("stun", "it and 'advertise' both say which address we are reached at. Keep one of them")
     return Trunk(
         name,
         address,
         username,
         None if password is None else Secret(password),
         _codecs(table),
+        srtp=_choice(table, "srtp", SRTP),
+        symmetric_rtp=table.truth("symmetric_rtp"),
         register_seconds=table.whole_number("expires", 60, 86_400, 3600) if register else 0,
         group=group,
         priority=table.whole_number("priority", 0, 65_535, 0),
@@ -175,6 +199,8 @@ def read_trunk(name: str, table: Table) -> Trunk:
         calls_per_second=table.whole_number("calls_per_second", 0, 10_000, 0),
         rewrite=_rules(table, "rewrite"),
         rewrite_caller=_rules(table, "rewrite_caller"),
+        advertise=advertise,
+        stun=stun,
     )
 
 
@@ -189,7 +215,7 @@ def _address(table: Table) -> TrunkUri:
 
 
 def _codecs(table: Table) -> tuple[str, ...]:
-    codecs = tuple(codec.upper() for codec in table.texts("codecs") or CODECS)
+    codecs = tuple(codec.upper().replace(".", "") for codec in table.texts("codecs") or USUAL_CODECS)
     for codec in codecs:
         if codec not in CODECS:
             raise table.error("codecs", f"'{codec}' is none of {', '.join(CODECS)}{did_you_mean(codec, CODECS)}")
@@ -218,10 +244,22 @@ def _sources(table: Table) -> tuple[str, ...]:
     sources = []
     for text in table.texts("sources") or ():
         try:
-            sources.append(str(ipaddress.ip_address(text.strip())))
-        except ValueError:
-            raise table.error("sources", f"'{text}' is not an IP address") from None
+            network = ipaddress.ip_network(text.strip())
+        except ValueError as error:
+            why = "it has bits behind its prefix" if "host bits" in str(error) else "it is no IP address or network"
+            raise table.error("sources", f"'{text}': {why}. Write for example 192.0.2.1 or 192.0.2.0/24") from None
+        if network.prefixlen == 0:
+            raise table.error("sources", f"'{text}' is everybody, and everybody could call at your cost")
+        sources.append(str(network.network_address) if network.num_addresses == 1 else str(network))
     return tuple(sources)
+
+
+def _place(table: Table, key: str, parse: Callable[[str], HostPort]) -> HostPort | None:
+    text = table.text(key)
+    try:
+        return None if text is None else parse(text.strip())
+    except ValueError as error:
+        raise table.error(key, str(error)) from error
 
 
 def _headers(table: Table) -> tuple[tuple[str, str], ...]:

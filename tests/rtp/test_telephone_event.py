@@ -115,3 +115,60 @@ def test_a_press_is_sent_once_per_20_ms_and_its_end_three_times() -> None:
 def test_what_is_no_key_cannot_be_pressed(digit: str) -> None:
     with pytest.raises(RtpError):
         list(press(digit, 100))
+
+
+def interleaved(*frames: list[tuple[int, EventFrame]]) -> list[tuple[int, EventFrame]]:
+    """In the order in which they leave."""
+    return sorted((frame for one in frames for frame in one), key=lambda pair: pair[0] + pair[1].offset_ticks)
+
+
+def test_keys_that_are_held_at_the_same_time_are_one_press_each() -> None:
+    held = [(0, frame) for frame in press("1", 2_000)]
+    others = [[(800 + 2000 * n, frame) for frame in press(digit, 300)] for n, digit in enumerate("23")]
+    assert keys(interleaved(held, *others)) == "123"
+
+
+def test_two_keys_of_one_timestamp_are_two_presses_and_no_more() -> None:
+    both = interleaved([(0, frame) for frame in press("4", 200)], [(0, frame) for frame in press("5", 200)])
+    assert sorted(keys(both)) == ["4", "5"]
+
+
+def test_a_press_in_segments_stays_one_while_others_come_and_go() -> None:
+    held = [(0, frame) for frame in press("9", 20_000)]
+    others = [[(8000 * n, frame) for frame in press(digit, 200)] for n, digit in enumerate("123454321", 1)]
+    assert keys(interleaved(held, *others)) == "9123454321"
+
+
+def test_a_sender_whose_timestamps_move_on_within_a_press_presses_once() -> None:
+    receiver = DigitReceiver()
+    heard = [receiver.receive(160 * n, frame.payload, marker=frame.marker) for n, frame in enumerate(press("6", 200))]
+    assert heard == ["6"] + (len(heard) - 1) * [None]
+
+
+@pytest.mark.parametrize("clock_rate", [8_000, 16_000, 48_000])
+def test_every_clock_tells_presses_and_segments_apart(clock_rate: int) -> None:
+    frames = [
+        (clock_rate * 4 * n, frame)
+        for n, (digit, duration_ms) in enumerate([("1", 100), ("1", 100), ("1", 3_000), ("2", 60), ("2", 3_500)])
+        for frame in press(digit, duration_ms, clock_rate=clock_rate)
+    ]
+    assert keys(frames, DigitReceiver(clock_rate)) == "11122"
+
+
+def test_a_key_is_heard_again_however_long_ago_it_was_pressed_before() -> None:
+    receiver = DigitReceiver()
+    for hours in (0, 1, 40, 80, 120):
+        begin = hours * 3600 * 8000 % 2**32
+        assert keys([(begin, frame) for frame in press("8", 100)], receiver) == "8"
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.binary(max_size=6), st.booleans()), max_size=40))
+def test_anything_is_a_key_or_nothing(packets: list[tuple[int, bytes, bool]]) -> None:
+    receiver = DigitReceiver()
+    for timestamp, payload, marker in packets:
+        if len(payload) < 4:
+            with pytest.raises(RtpError):
+                receiver.receive(timestamp, payload, marker=marker)
+        else:
+            heard = receiver.receive(timestamp, payload, marker=marker)
+            assert heard is None or heard == DIGITS[payload[0]]

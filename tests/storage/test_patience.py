@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy import event
 
 from callwright.storage.store import Store
-from callwright.storage.transactions import ENOUGH_COMPANY
+from callwright.storage.transactions import ENOUGH_COMPANY, Transactions
 
 
 def commits_of(store: Store) -> list[str]:
@@ -41,6 +41,7 @@ async def test_enough_patient_changes_wait_for_nobody(store: Store) -> None:
     commits, ran = commits_of(store), list[str]()
     waiting = [asyncio.create_task(change(store, ran, str(n), patient=True)) for n in range(ENOUGH_COMPANY)]
     await asyncio.sleep(0)
+    assert isinstance(store._changes, Transactions)
     assert store._changes._company is None  # nothing to wait for: the batch is on its way
     await asyncio.gather(*waiting)
     assert len(commits) == 1

@@ -68,10 +68,19 @@ def _build(
     return builder.sign(issuer_key, hashes.SHA256())
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    folder = tmp_path_factory.mktemp("authority")
+def _authority(folder: Path, name: str) -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _build("Test Authority", key, None, key, (), 2)
+    certificate = _build(name, key, None, key, (), 2)
     (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return Authority(folder, key, certificate)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return _authority(tmp_path_factory.mktemp("authority"), "Test Authority")
+
+
+@pytest.fixture(scope="session")
+def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One that nobody was told to trust."""
+    return _authority(tmp_path_factory.mktemp("other-authority"), "Other Authority")

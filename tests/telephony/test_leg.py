@@ -5,12 +5,13 @@ import pytest
 from callwright.callflow.events import HungUp, NotAnswered
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
 from callwright.errors import ErrorCode, SdpError
-from callwright.sip.negotiation import Negotiated
+from callwright.sip.crypto import SUITES
+from callwright.sip.negotiation import Negotiated, SrtpKeys
 from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
 from callwright.telephony.leg import Leg, Stage
-from callwright.telephony.media.stream import Direction, StreamReport
+from callwright.telephony.media.stream import Direction, LocalMedia, Srtp, StreamReport
 from callwright.telephony.trunk import Trunk
 
 AGREED = Negotiated(
@@ -136,3 +137,43 @@ def test_quality_is_what_was_received() -> None:
 def test_the_trace_gets_every_figure() -> None:
     fields = legs.report_fields(REPORT)
     assert (fields["sent"], fields["received"], fields["lost"], fields["mos"]) == (500, 400, 4, 4.2)
+
+
+def test_the_media_plane_learns_what_may_be_heard_and_how_it_is_encrypted() -> None:
+    received = {9: "G722", 0: "PCMU", 101: "telephone-event", 110: "telephone-event/48000"}
+    agreed = replace(
+        AGREED, codec="G722", payload_type=9, ptime_ms=40, received=received, srtp=SrtpKeys("S", b"ours", b"theirs")
+    )
+    remote = legs.remote_media(agreed, None, symmetric=True)
+    assert (remote.sounds, remote.event_payload_type) == ({9: "G722", 0: "PCMU"}, 101)
+    assert (remote.ptime_ms, remote.srtp, remote.symmetric) == (40, Srtp("S", b"ours", b"theirs"), True)
+
+
+def test_events_that_a_peer_sends_run_on_the_clock_of_its_codec() -> None:
+    received = {101: "telephone-event", 107: "OPUS", 110: "telephone-event/48000"}
+    remote = legs.remote_media(replace(AGREED, codec="OPUS", payload_type=96, received=received), None)
+    assert (remote.event_payload_type, remote.heard_event_clock_rate) == (110, 48_000)
+    del received[110]
+    remote = legs.remote_media(replace(AGREED, codec="OPUS", payload_type=96, received=received), None)
+    assert (remote.event_payload_type, remote.heard_event_clock_rate) == (101, 8000)
+
+
+def test_keys_are_made_for_every_suite_unless_srtp_is_off() -> None:
+    assert legs.fresh_srtp_keys(Trunk("t", "192.0.2.1"), bytes) == {}
+    keys = legs.fresh_srtp_keys(Trunk("t", "192.0.2.1", srtp="optional"), bytes)
+    assert {suite: len(key) for suite, key in keys.items()} == dict(SUITES)
+
+
+def test_a_leg_offers_and_answers_with_its_own_keys(leg: Leg) -> None:
+    leg.trunk = Trunk("t", "192.0.2.1", srtp="required")
+    leg.local = LocalMedia("192.0.2.5", 4000)
+    with pytest.raises(KeyError):
+        leg.offer()
+    leg.srtp_keys = legs.fresh_srtp_keys(leg.trunk, lambda size: bytes([size]) * size)
+    offer = leg.offer()
+    answerer = Leg("leg-2", "", "", leg.trunk, "call-2", Trace("s"), srtp_keys=legs.fresh_srtp_keys(leg.trunk, bytes))
+    answerer.local = leg.local
+    _, agreed = answerer.answer(offer)
+    assert agreed.srtp is not None
+    assert (agreed.srtp.sending, agreed.srtp.receiving) == (bytes(30), bytes([30]) * 30)
+    assert bytes([30]) * 30 not in repr(leg).encode()

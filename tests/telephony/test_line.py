@@ -538,6 +538,10 @@ async def test_peers_are_told_an_address_that_leads_to_us(
     assert reachable_host(bound, trunks) == reachable
 
 
-async def test_an_unknown_trunk_in_a_route_is_a_mistake(exchange: Exchange) -> None:
-    with pytest.raises(KeyError):
-        exchange.line.telephony.dial("leg-x", "+65", "+65", Route("nowhere", "call-x"), Trace("x"))
+async def test_a_call_over_a_trunk_that_went_meanwhile_is_not_dialled(exchange: Exchange) -> None:
+    line = exchange.line
+    line.traces["leg-x"] = Trace("x")
+    line.telephony.dial("leg-x", "+6531350000", "+6512345678", Route("gone", "call-x"), line.traces["leg-x"])
+    end = await line.until("leg-x", NotAnswered)
+    assert (end.status, end.error) == (CallStatus.ERROR, ErrorCode.CONNECTIVITY)
+    assert end.reason == "trunk gone was taken away"

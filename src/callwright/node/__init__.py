@@ -79,6 +79,8 @@ class Node:
                     rtp_ports=settings.rtp_ports,
                     trunks=wiring.trunks(settings, carrier),
                     tls=wiring.tls(settings),
+                    advertise=settings.advertise,
+                    stun=settings.stun,
                     log_level=settings.log_level,
                     log_format=settings.log_format,
                 ),

@@ -1,8 +1,9 @@
 """Keys as RTP events (RFC 4733): receiving each press once, and the packets that send one.
 
 A press is many packets: the same timestamp, a growing duration, and an end packet sent three times. Any of them may be
-lost or doubled, so a press is known by its timestamp alone, and reported at its first packet seen. A press longer than
-0xFFFF ticks continues in segments with timestamps of their own (§2.5.1.3); they are recognised and stay one press.
+lost or doubled, so a press is known by its key and timestamp, and reported at its first packet seen. A press longer
+than 0xFFFF ticks continues in segments with timestamps of their own (§2.5.1.3); they are recognised and stay one press,
+also while other keys are pressed.
 """
 
 import struct
@@ -18,6 +19,10 @@ CLOCK_RATE = 8000
 LONGEST_SEGMENT = 0xFFFF
 SEGMENT_TOLERANCE = 1600
 """Ticks by which a sender may cut a segment short of 0xFFFF (it counts in whole packets)."""
+SAME_PRESS_SECONDS = 0.05
+"""Nobody presses a key twice within it; there are senders whose timestamps move on with each packet of one press."""
+FORGOTTEN_SECONDS = 60.0
+"""No packet of a press comes that much later, and no press without an end lasts so long beside others."""
 END_REPEATS = 3
 _PAYLOAD = struct.Struct("!BBH")
 
@@ -54,14 +59,14 @@ def serialize(event: TelephoneEvent) -> bytes:
 
 
 class DigitReceiver:
-    """Turns event packets of one source into keys, one per press."""
+    """Turns event packets of one source into keys, one per press. `clock_rate` is that of their timestamps."""
 
-    __slots__ = ("_code", "_ended", "_timestamp")
+    __slots__ = ("_clock_rate", "_presses")
 
-    def __init__(self) -> None:
-        self._code = -1
-        self._timestamp = 0
-        self._ended = True
+    def __init__(self, clock_rate: int = CLOCK_RATE) -> None:
+        self._clock_rate = clock_rate
+        self._presses: dict[int, tuple[int, bool]] = {}
+        "event code → timestamp of the last press's latest segment, and whether its end was seen"
 
     def receive(self, timestamp: int, payload: bytes, *, marker: bool = False) -> str | None:
         """The key, when this packet is the first seen of a press; None for the rest, for old packets and non-keys.
@@ -69,20 +74,23 @@ class DigitReceiver:
         `RtpError` when the payload is no event.
         """
         event = parse(payload)
-        if self._code >= 0:
-            ahead = timestamp_distance(self._timestamp, timestamp)
-            if ahead < 0:
+        known = self._presses.get(event.code)
+        if known is not None:
+            before, ended = known
+            ahead = timestamp_distance(before, timestamp)
+            if -FORGOTTEN_SECONDS * self._clock_rate < ahead < 0:
                 return None  # a straggler of an earlier press
-            if event.code == self._code and (ahead == 0 or self._continues(ahead, marker)):
-                self._timestamp = timestamp
-                self._ended = self._ended or event.end
+            if ahead == 0 or (ahead > 0 and not marker and self._is_same(ahead, ended=ended)):
+                self._presses[event.code] = (timestamp, ended or event.end)
                 return None
-        self._code, self._timestamp, self._ended = event.code, timestamp, event.end
+        self._presses[event.code] = (timestamp, event.end)
         return DIGITS[event.code] if event.code < len(DIGITS) else None
 
-    def _continues(self, ahead: int, marker: bool) -> bool:
+    def _is_same(self, ahead: int, *, ended: bool) -> bool:
         """Is this the next segment of the same long press? Only the first packet of a press carries the marker."""
-        return not self._ended and not marker and 0 <= LONGEST_SEGMENT - ahead <= SEGMENT_TOLERANCE
+        if ahead < SAME_PRESS_SECONDS * self._clock_rate:
+            return True
+        return not ended and 0 <= LONGEST_SEGMENT - ahead <= SEGMENT_TOLERANCE * self._clock_rate // CLOCK_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +105,15 @@ class EventFrame:
     payload: bytes
 
 
-def press(digit: str, duration_ms: int, packet_ms: int = 20, volume: int = 10) -> Iterator[EventFrame]:
+def press(
+    digit: str, duration_ms: int, packet_ms: int = 20, volume: int = 10, clock_rate: int = CLOCK_RATE
+) -> Iterator[EventFrame]:
     """The packets of one key press: one per `packet_ms`, and the end thrice (§2.5.1.4). `RtpError` for no key."""
     code = DIGITS.find(digit)
     if len(digit) != 1 or code < 0:
         raise RtpError(f"{digit!r} is no telephone key")
-    step = packet_ms * CLOCK_RATE // 1000
-    total = max(step, duration_ms * CLOCK_RATE // 1000)
+    step = packet_ms * clock_rate // 1000
+    total = max(step, duration_ms * clock_rate // 1000)
     segment = 0
     for elapsed in range(step, total, step):
         if elapsed - segment > LONGEST_SEGMENT:

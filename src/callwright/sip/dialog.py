@@ -63,13 +63,13 @@ class Dialog:
         former = self.fallback
         if hop.scheme == "sips" or hop.transport == TLS:
             # The trunk proves the same name on every connection, or we would talk to whoever stands at an address.
-            name = former.server_name if isinstance(former, StreamAddress) else hop.host
-            wanted = address_on(hop.host, hop.port, TLS, name or hop.host)
+            name, account = (former.server_name, former.account) if isinstance(former, StreamAddress) else ("", "")
+            wanted = address_on(hop.host, hop.port, TLS, name or hop.host, account)
         elif hop.transport == TCP:
             wanted = address_on(hop.host, hop.port, TCP)
         elif hop.transport is None and isinstance(former, StreamAddress):
             # RFC 3263 §4.1 would have UDP here. Who came over a connection has one, and it may be the encrypted one.
-            wanted = address_on(hop.host, hop.port, former.transport, former.server_name)
+            wanted = address_on(hop.host, hop.port, former.transport, former.server_name, former.account)
         else:
             wanted = (hop.host, hop.port or DEFAULT_PORTS[UDP])
         if isinstance(former, StreamAddress) and former.by_peer and wanted[0] == former[0]:

@@ -22,6 +22,11 @@ def never(_address: Address) -> bool:
     return False
 
 
+def as_bound(_peer: Address) -> Address | None:
+    """Everybody reaches us where we are."""
+    return None
+
+
 def unlimited(_now: float, _source: Address) -> bool:
     """Every datagram is read."""
     return True
@@ -40,6 +45,8 @@ class AgentProfile:
     "User-Agent and Server header"
     stream_ports: Mapping[str, int] = field(default_factory=dict)
     "where peers connect to us: transport (TCP, TLS) → port; `port` where none is named"
+    reached_at: Callable[[Address], Address | None] = as_bound
+    "where a peer at that address reaches us on its transport; None: at `host` and our port"
     timers: Timers = field(default_factory=Timers)
     may_call: Callable[[Address, Request], bool] = nobody
     "is asked for every request outside a dialog; refused ones all get the same 403"

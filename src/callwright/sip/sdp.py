@@ -39,7 +39,9 @@ class Codec:
     channels: int = 1
 
     def same_as(self, other: "Codec") -> bool:
-        """Whether both name the same encoding."""
+        """Whether both name the same encoding. Opus is told apart by its name: the rest is decreed (RFC 7587 §7)."""
+        if self.name.upper() == other.name.upper() == "OPUS":
+            return True
         return (self.name.upper(), self.clock_rate, self.channels) == (
             other.name.upper(),
             other.clock_rate,

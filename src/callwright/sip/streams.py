@@ -23,27 +23,37 @@ class StreamAddress(tuple[str, int]):  # noqa: SLOT001  a tuple cannot have slot
     "TCP or TLS"
     server_name: str
     "the name that the peer's certificate must bear; empty on TCP and for connections that the peer opened"
+    account: str
+    "which of our certificates and authorities count there, where several do"
     by_peer: bool
     "the peer opened the connection: nobody listens at the port"
 
-    def __new__(cls, host: str, port: int, transport: str, server_name: str = "", *, by_peer: bool = False) -> Self:
+    def __new__(  # an address, whole
+        cls, host: str, port: int, transport: str, server_name: str = "", account: str = "", *, by_peer: bool = False
+    ) -> Self:
         """`transport` as in Via."""
         made = super().__new__(cls, (host, port))
         made.transport = transport
         made.server_name = server_name
+        made.account = account
         made.by_peer = by_peer
         return made
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StreamAddress):
             return False
-        return tuple.__eq__(self, other) and (self.transport, self.server_name) == (other.transport, other.server_name)
+        return (
+            tuple.__eq__(self, other)
+            and self.transport == other.transport
+            and self.server_name == other.server_name
+            and self.account == other.account
+        )
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash((self[0], self[1], self.transport, self.server_name))
+        return hash((self[0], self[1], self.transport, self.server_name, self.account))
 
     def __repr__(self) -> str:
         name = f", {self.server_name!r}" if self.server_name else ""
@@ -55,10 +65,10 @@ def transport_of(address: Address) -> str:
     return address.transport if isinstance(address, StreamAddress) else UDP
 
 
-def address_on(host: str, port: int | None, transport: str, server_name: str = "") -> Address:
+def address_on(host: str, port: int | None, transport: str, server_name: str = "", account: str = "") -> Address:
     """The address of that host on that transport, at its usual port when none is named."""
     port = port or DEFAULT_PORTS[transport]
-    return (host, port) if transport == UDP else StreamAddress(host, port, transport, server_name)
+    return (host, port) if transport == UDP else StreamAddress(host, port, transport, server_name, account)
 
 
 def place_text(address: Address) -> str:

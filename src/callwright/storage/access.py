@@ -1,10 +1,12 @@
 """What every part of the store stands on: the two queues into the database, secrets, time, and what is in memory."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from callwright.errors import StorageError
 from callwright.storage.database import Database
 from callwright.storage.mirror import Mirror, read_changes
 from callwright.storage.secrets_box import SecretsBox
@@ -14,15 +16,40 @@ from callwright.telemetry.clock import Clock
 T = TypeVar("T")
 
 
+class Queue(Protocol):
+    """Runs requests in transactions: `Transactions`, or what a simulation puts in its place (over `run_batch`)."""
+
+    @property
+    def waiting(self) -> int: ...
+    async def run(self, work: Callable[[Connection], T], *, patient: bool = False) -> T: ...
+    async def close(self) -> None: ...
+
+
+MakeQueue = Callable[[Engine, str], Queue]
+"""Makes a queue of an engine and a name for its thread. Called for changes, then for questions."""
+
+
 class Access:
     """An open database as the parts of the store see it."""
 
-    def __init__(self, database: Database, box: SecretsBox, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        box: SecretsBox,
+        clock: Clock,
+        *,
+        node_id: str,
+        transactions: MakeQueue = Transactions,
+    ) -> None:
+        self.node_id = node_id
+        "whose work it is that is claimed here"
+        self.on_event: Callable[[str], None] = lambda _: None
+        "told the sub-account when events may have been written"
         self._database = database
         self._box = box
         self._clock = clock
-        self._changes = Transactions(database.write, "storage-writer")
-        self._questions = Transactions(database.read, "storage-reader")
+        self._changes = transactions(database.write, "storage-writer")
+        self._questions = transactions(database.read, "storage-reader")
         self._mirror = Mirror(lambda known: self._ask(lambda connection: read_changes(connection, known)), clock)
 
     async def _change(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
@@ -30,3 +57,9 @@ class Access:
 
     async def _ask(self, question: Callable[[Connection], T]) -> T:
         return await self._questions.run(question)
+
+    async def _look_again(self) -> None:
+        """After a change of what is in memory: know it at once, because `has_webhook` and its like cannot wait."""
+        await self._mirror.expire()
+        with suppress(StorageError):  # the change is made; whoever asks next finds out
+            await self._mirror.freshen()

@@ -19,7 +19,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callwright.errors import StorageError
-from callwright.storage import editions, outbox
+from callwright.storage import editions, outbox, webhook_secrets
 from callwright.storage.editions import Upsert
 from callwright.storage.keys import digest_of
 from callwright.storage.records import ApiKey, Webhook, WebhookKind
@@ -166,7 +166,7 @@ def live_keys(connection: Connection) -> list[tuple[str, ApiKey]]:
 
 
 def put_webhook(connection: Connection, webhook: Webhook, box: SecretsBox, at: float) -> None:
-    """Register, or replace what is registered. Events that were held for want of an endpoint go on."""
+    """Register, or replace what is registered, with a secret to sign with. Events that were held go on."""
     if not has_sub_account(connection, webhook.sub_account_id):
         raise StorageError(f"there is no sub-account {webhook.sub_account_id}")
     secret = webhook.http_auth_header
@@ -184,6 +184,7 @@ def put_webhook(connection: Connection, webhook: Webhook, box: SecretsBox, at: f
             "updated_at": at,
         },
     )
+    webhook_secrets.ensure(connection, box, webhook.sub_account_id, webhook.kind, at)
     editions.move_on(connection, editions.WEBHOOKS)
     if webhook.enabled:
         outbox.release(connection, webhook.sub_account_id, webhook.kind, at)

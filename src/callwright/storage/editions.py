@@ -12,7 +12,8 @@ API_KEYS: Final = "api_keys"
 VIRTUAL_NUMBERS: Final = "virtual_numbers"
 WEBHOOKS: Final = "webhooks"
 TRUNKS: Final = "trunks"
-EDITIONS: Final = (API_KEYS, VIRTUAL_NUMBERS, WEBHOOKS, TRUNKS)
+FOLLOWERS: Final = "followers"
+EDITIONS: Final = (API_KEYS, VIRTUAL_NUMBERS, WEBHOOKS, TRUNKS, FOLLOWERS)
 
 ALL_EDITIONS = select(editions.c.name, editions.c.number)
 

@@ -1,4 +1,5 @@
-"""What a process keeps of the database in memory: API keys, virtual numbers, and which webhooks are enabled.
+"""What a process keeps of the database in memory: API keys, virtual numbers, which webhooks are enabled and what they
+are signed with, and whose events are followed.
 
 Each has an edition in the database that moves on with every change, by whichever process. The editions are read
 together, at most every two seconds and when this process changed something; only what has moved on is read anew. So
@@ -6,16 +7,17 @@ long may a key that another process revoked still be taken.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
-from callwright.storage import accounts, editions, virtual_numbers
+from callwright.storage import accounts, editions, events, virtual_numbers, webhook_secrets
 from callwright.storage.keys import KeyRing
 from callwright.storage.records import ApiKey, VirtualNumber, WebhookKind
 from callwright.storage.virtual_numbers import NumberBook
+from callwright.storage.webhook_secrets import SealedSecret
 from callwright.telemetry.clock import Clock
 
 AGE_SECONDS: Final = 2.0
@@ -30,6 +32,8 @@ class Changes:
     keys: list[tuple[str, ApiKey]] | None
     numbers: list[VirtualNumber] | None
     webhooks: frozenset[tuple[str, WebhookKind]] | None
+    secrets: list[SealedSecret] | None
+    followers: Mapping[str, float] | None
 
 
 def read_changes(connection: Connection, known: Mapping[str, int]) -> Changes:
@@ -44,17 +48,23 @@ def read_changes(connection: Connection, known: Mapping[str, int]) -> Changes:
         keys=accounts.live_keys(connection) if moved_on(editions.API_KEYS) else None,
         numbers=virtual_numbers.every(connection) if moved_on(editions.VIRTUAL_NUMBERS) else None,
         webhooks=frozenset(accounts.enabled_webhooks(connection)) if moved_on(editions.WEBHOOKS) else None,
+        secrets=webhook_secrets.every(connection) if moved_on(editions.WEBHOOKS) else None,
+        followers=events.followers(connection) if moved_on(editions.FOLLOWERS) else None,
     )
 
 
 class Mirror:
-    """The three of them, and how old they are. Used on the event loop's thread."""
+    """All of it, and how old it is. Used on the event loop's thread."""
 
     def __init__(self, read: Callable[[Mapping[str, int]], Awaitable[Changes]], clock: Clock) -> None:
         self.keys = KeyRing()
         self.numbers = NumberBook()
         self.webhooks: frozenset[tuple[str, WebhookKind]] = frozenset()
         "(sub-account, kind) of those that are enabled"
+        self.secrets: Mapping[tuple[str, str], Sequence[SealedSecret]] = {}
+        "by sub-account and kind; what has expired may be among them"
+        self.followers: Mapping[str, float] = {}
+        "until when the events of a sub-account are followed"
         self._read = read
         self._clock = clock
         self._editions: Mapping[str, int] = {}
@@ -93,5 +103,16 @@ class Mirror:
             self.numbers.fill(changes.numbers)
         if changes.webhooks is not None:
             self.webhooks = changes.webhooks
+        if changes.secrets is not None:
+            self.secrets = _by_endpoint(changes.secrets)
+        if changes.followers is not None:
+            self.followers = changes.followers
         self._editions = changes.editions
         self._checked_at = asked_at
+
+
+def _by_endpoint(secrets: Iterable[SealedSecret]) -> dict[tuple[str, str], list[SealedSecret]]:
+    found: dict[tuple[str, str], list[SealedSecret]] = {}
+    for secret in secrets:
+        found.setdefault((secret.sub_account_id, secret.kind), []).append(secret)
+    return found

@@ -11,7 +11,8 @@ from typing import Final
 from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, true, update
 
 from callwright.errors import StorageError
-from callwright.storage import editions
+from callwright.storage import editions, event_log
+from callwright.storage.event_log import NewEvent
 from callwright.storage.records import DeliveryAttempt, DeliveryState, DueDelivery, Lane, StoredDelivery
 from callwright.storage.schema import DUE_DELIVERY, HELD_DELIVERY, deliveries, delivery_attempts, webhooks
 from callwright.storage.secrets_box import SecretsBox, webhook_place
@@ -49,6 +50,7 @@ MAKE_DUE = (
         due_since=bindparam("now"),
         next_attempt_at=bindparam("now"),
     )
+    .returning(deliveries.c.event_id, deliveries.c.sub_account_id)
 )
 HOLD = update(deliveries).where(*_of_endpoint, DUE_DELIVERY).values(state=DeliveryState.HELD.value)
 RELEASE = (
@@ -188,7 +190,9 @@ def owe(connection: Connection, session_id: str, sub_account_id: str, kind: str)
 
 def make_due(connection: Connection, session_id: str, kind: str, body: bytes, at: float) -> None:
     """The owed event has happened: DUE now if somebody wants it, else NO_ENDPOINT."""
-    connection.execute(MAKE_DUE, {"this_session_id": session_id, "this_kind": kind, "new_body": body, "now": at})
+    values = {"this_session_id": session_id, "this_kind": kind, "new_body": body, "now": at}
+    for event_id, sub_account_id in connection.execute(MAKE_DUE, values):
+        event_log.note(connection, NewEvent(sub_account_id, event_id, kind, session_id, at, body))
 
 
 def is_wanted(connection: Connection, sub_account_id: str, kind: str) -> bool:
@@ -207,6 +211,7 @@ def enqueue(  # one event, whole
     at: float,
 ) -> str:
     """An event that was not owed before: DUE now if somebody wants it, else NO_ENDPOINT. Its delivery id."""
+    event_log.note(connection, NewEvent(sub_account_id, event_id, kind, session_id, at, body))
     wanted = is_wanted(connection, sub_account_id, kind)
     delivery_id = str(uuid.uuid4())
     connection.execute(
@@ -227,13 +232,23 @@ def enqueue(  # one event, whole
     return delivery_id
 
 
-def enqueue_if_room(
-    connection: Connection, sub_account_id: str, session_id: str, kind: str, event_id: str, body: bytes, at: float
+def enqueue_if_room(  # one event, whole
+    connection: Connection,
+    sub_account_id: str,
+    session_id: str,
+    kind: str,
+    event_id: str,
+    body: bytes,
+    at: float,
+    *,
+    followed: bool,
 ) -> bool:
-    """A best-effort event: nothing is written when nobody wants it, or when too many wait already."""
+    """A best-effort event: not sent when nobody wants it or too many wait, and not written unless it is `followed`."""
     endpoint = {"this_sub_account_id": sub_account_id, "this_kind": kind}
     waiting = connection.execute(WAITING, {**endpoint, "most": MOST_DUE_STATUSES}).scalar_one()
     if waiting >= MOST_DUE_STATUSES or not is_wanted(connection, sub_account_id, kind):
+        if followed:
+            event_log.note(connection, NewEvent(sub_account_id, event_id, kind, session_id, at, body))
         return False
     enqueue(connection, sub_account_id, session_id, kind, event_id, body, at)
     return True

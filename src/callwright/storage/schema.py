@@ -43,6 +43,7 @@ sub_accounts = Table(
     Column("sub_account_id", String(64), primary_key=True),
     Column("created_at", Double, nullable=False),
     Column("last_event", BigInteger, nullable=False, server_default=text("0")),  # the newest number in `events`
+    Column("followed_until", Double),  # until when news are written for those who follow the events
 )
 
 # Processes that share this database. A node lives as long as it moves its lease on; who is late is GONE, for good, and
@@ -204,6 +205,7 @@ deliveries = Table(
     CheckConstraint("state <> 'DUE' OR next_attempt_at IS NOT NULL", name="due"),
 )
 Index("ix_deliveries_session_id", deliveries.c.session_id)
+Index("ix_deliveries_event_id", deliveries.c.event_id)
 # Delivered rows pile up; these two hold only what is still to do, in the order in which it is asked for.
 DUE_DELIVERY = text("state = 'DUE'")
 HELD_DELIVERY = text("state = 'HELD'")

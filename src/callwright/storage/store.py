@@ -8,13 +8,14 @@ later may work) and StorageError for everything else.
 A caller that is cancelled while it waits leaves its change in the queue: it will be made. Who must know the outcome
 shields the call.
 
-Sessions, webhooks, deliveries and keys are here; numbers, recordings, exports and verifications in `store_*.py`.
+Sessions, webhooks, deliveries and keys are here; numbers, recordings, exports, verifications, events and what is known
+of webhooks in `store_*.py`.
 """
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +24,7 @@ from callwright.callflow.summary import SessionSummary
 from callwright.contract.session_list import SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
+from callwright.storage.access import MakeQueue
 from callwright.storage.database import Database, open_database
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
 from callwright.storage.records import (
@@ -40,10 +42,13 @@ from callwright.storage.records import (
     encode_trace,
 )
 from callwright.storage.secrets_box import SecretsBox, read_or_create_key
+from callwright.storage.store_events import EventStore
 from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
 from callwright.storage.store_verifications import VerificationStore
+from callwright.storage.store_webhooks import WebhookStore
+from callwright.storage.transactions import Transactions
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.trace import Trace
 
@@ -56,11 +61,19 @@ MOST_WAITING_FOR_EVENTS: Final = 2_000
 """With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
+class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventStore, WebhookStore):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
-    def __init__(self, database: Database, box: SecretsBox, clock: Clock) -> None:
-        super().__init__(database, box, clock)
+    def __init__(
+        self,
+        database: Database,
+        box: SecretsBox,
+        clock: Clock,
+        *,
+        node_id: str,
+        transactions: MakeQueue = Transactions,
+    ) -> None:
+        super().__init__(database, box, clock, node_id=node_id, transactions=transactions)
         self._noting: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -73,11 +86,15 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         exclusive: bool = True,
         key_file: Path | None = None,
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        node_id: str | None = None,
+        transactions: MakeQueue = Transactions,
     ) -> Self:
         """Open the database at `url` (`sqlite:///FOLDER/callwright.db`); make and migrate it when needed.
 
         `exclusive` is for the one server on a data folder; other commands pass False and may run beside it. `key_file`
-        holds the key that secrets are sealed with; it is made beside the database unless told otherwise. Raises
+        holds the key that secrets are sealed with; it is made beside the database unless told otherwise. `node_id`
+        names this process among those that share the database (None: a new one). `transactions` makes what runs the
+        requests; a simulation hands in its own. Raises
         StorageError when the folder is taken (naming the process), the schema is newer than this program, or the URL
         or key file cannot be used.
         """
@@ -92,7 +109,9 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
             return database, SecretsBox(key)
 
         database, box = await asyncio.to_thread(open_all)
-        return cls(database, box, clock or platform_clock())
+        return cls(
+            database, box, clock or platform_clock(), node_id=node_id or str(uuid.uuid4()), transactions=transactions
+        )
 
     async def close(self) -> None:
         """Finish what waits, write last-used times, close the files, let the folder go. May be called twice."""
@@ -163,9 +182,11 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         False when the session has its record already: nothing is changed. Raises StorageError for an unknown session.
         """
         encoded, entries = encode_summary(summary), encode_trace(trace)
-        return await self._change(
+        finished = await self._change(
             lambda connection: sessions.finish(connection, summary, encoded, vss_body, entries, at), patient=True
         )
+        self.on_event(summary.sub_account_id)
+        return finished
 
     async def unfinished_sessions(self) -> tuple[StoredSession, ...]:
         """Sessions without a terminal record, oldest first: what a start after a crash must end."""
@@ -215,19 +236,20 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
     ) -> bool:
         """Have a best-effort event (VCS) delivered if an enabled webhook wants it; whether it will be tried.
 
-        Costs nothing when nobody wants it. Dropped when 1,000 of its kind wait for the same endpoint, or the disk does
-        not keep up. `event_id` is the same on every try. Raises StorageError for an unknown session.
+        Costs nothing when nobody wants it or follows the events. Dropped when 1,000 of its kind wait for the same
+        endpoint, or the disk does not keep up. `event_id` is the same on every try. Raises StorageError for an unknown
+        session.
         """
-        if self._mirror.is_old():
-            await self._mirror.freshen()
-        if not self.has_webhook(sub_account_id, kind) or self._changes.waiting > MOST_WAITING_FOR_EVENTS:
+        if not await self.wants_news(sub_account_id, kind) or self._changes.waiting > MOST_WAITING_FOR_EVENTS:
             return False
-        at = self._clock()
-        return await self._change(
+        at, followed = self._clock(), self.is_followed(sub_account_id)
+        sent = await self._change(
             lambda connection: outbox.enqueue_if_room(
-                connection, sub_account_id, session_id, kind.value, event_id, body, at
+                connection, sub_account_id, session_id, kind.value, event_id, body, at, followed=followed
             )
         )
+        self.on_event(sub_account_id)
+        return sent
 
     async def list_webhooks(self, sub_account_id: str) -> tuple[Webhook, ...]:
         """What a sub-account has registered, by kind."""
@@ -344,12 +366,6 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore):
         at = self._clock()
         await self._change(lambda connection: accounts.add_key(connection, text, sub_account_id, name, scopes, at))
         await self._mirror.expire()
-
-    async def _look_again(self) -> None:
-        """After a change of webhooks: know it at once, because `has_webhook` cannot wait."""
-        await self._mirror.expire()
-        with suppress(StorageError):  # the change is made; whoever asks next finds out
-            await self._mirror.freshen()
 
     async def _note_use(self) -> None:
         """Write last-used times; when the database cannot now, they wait for the next time."""

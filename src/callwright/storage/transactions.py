@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from callwright.errors import StorageError, StorageUnavailable
+from callwright.storage import event_log
 from callwright.storage.faults import storage_error, translated
 
 T = TypeVar("T")
@@ -73,7 +74,9 @@ def _run_alone(connection: Connection, request: Request) -> None:
     """One that is alone needs no savepoint: the transaction is its own."""
     try:
         with connection.begin(), translated():
+            event_log.forget(connection)
             request.result = request.work(connection)
+            event_log.write(connection)
     except StorageUnavailable:
         raise
     except StorageError as error:
@@ -84,8 +87,10 @@ def _run_together(connection: Connection, batch: list[Request]) -> bool:
     """The fast way, without savepoints. False when a request failed, and nothing was written."""
     try:
         with connection.begin(), translated():
+            event_log.forget(connection)
             for request in batch:
                 request.result = request.work(connection)
+            event_log.write(connection)
     except StorageUnavailable:
         raise
     except StorageError:
@@ -98,8 +103,10 @@ def _run_guarded(connection: Connection, batch: list[Request]) -> None:
     with connection.begin():
         for request in batch:
             try:
+                event_log.forget(connection)
                 with connection.begin_nested():
                     request.result = request.work(connection)
+                    event_log.write(connection)
             except StorageUnavailable:
                 raise
             except StorageError as error:

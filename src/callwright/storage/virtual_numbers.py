@@ -1,6 +1,6 @@
 """Virtual numbers: the queries, each a function of a connection, and the book that answers for them without SQL.
 
-Who registered for VNU is told of every change, in the transaction that makes it.
+Who registered for VNU, or follows events, is told of every change, in the transaction that makes it.
 """
 
 import uuid
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 from callwright.contract import virtual_numbers as wire
 from callwright.contract.json_text import serialize
 from callwright.errors import StorageError
-from callwright.storage import editions, outbox
+from callwright.storage import editions, events, outbox
 from callwright.storage.accounts import has_sub_account
 from callwright.storage.records import VirtualNumber
 from callwright.storage.schema import virtual_numbers
@@ -126,7 +126,7 @@ def listed(number: VirtualNumber) -> wire.VirtualNumber:
 def _notify(
     connection: Connection, sub_account_id: str, gone: tuple[VirtualNumber, ...], changed: str, at: float
 ) -> None:
-    if outbox.is_wanted(connection, sub_account_id, "VNU"):
+    if outbox.is_wanted(connection, sub_account_id, "VNU") or events.is_followed(connection, sub_account_id, at):
         numbers = [listed(number) for number in (*numbers_of(connection, sub_account_id), *gone)]
         body = serialize(wire.numbers_updated(sub_account_id, numbers, frozenset({changed})))
         outbox.enqueue(connection, sub_account_id, None, "VNU", f"evt_{uuid.uuid4().hex}", body, at)

@@ -6,8 +6,9 @@ effort: they go to the outbox when a VCS webhook is registered, and are delivere
 """
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ from callwright.errors import CallwrightError, ContractError, EgressError, Egres
 from callwright.storage.records import VirtualNumber, Webhook, WebhookKind
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
+from callwright.webhooks.signing import signed_headers
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,13 @@ class CustomerRecords(Protocol):
     """What is asked of the store."""
 
     def has_webhook(self, sub_account_id: str, kind: WebhookKind) -> bool:
-        """Whether events of this kind are wanted; from memory."""
+        """Whether there is an enabled webhook of this kind; from memory."""
+
+    async def wants_news(self, sub_account_id: str, kind: WebhookKind) -> bool:
+        """Whether best-effort events of this kind are wanted, by a webhook or by who follows the events."""
+
+    async def signing_secrets(self, sub_account_id: str, kind: str) -> Sequence[str]:
+        """What to sign with."""
 
     async def find_webhook(self, sub_account_id: str, kind: WebhookKind) -> Webhook | None:
         """One registration."""
@@ -77,6 +85,14 @@ class CustomerRecords(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _Signature:
+    """What makes a question one of ours: the id of its event, and what it is signed with."""
+
+    event_id: str
+    secrets: Sequence[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Customers:
     """Asks and tells the customers of all sub-accounts."""
 
@@ -87,6 +103,8 @@ class Customers:
     clock: Clock
     new_id: Callable[[], str]
     on_owed: Callable[[], None]
+    wall_clock: Callable[[], float] = time.time
+    "tells the customer when a question was asked"
 
     async def ask(self, sub_account_id: str, leg: Leg, question: AskNext, trace: Trace) -> Callflow | None:
         """What to do next; None for nothing, or when there is no VCA webhook. AskingError otherwise."""
@@ -96,6 +114,9 @@ class Customers:
                 webhook = await self.records.find_webhook(sub_account_id, WebhookKind.VCA)
             if webhook is None or not webhook.enabled:
                 return None
+            secrets = await self.records.signing_secrets(sub_account_id, WebhookKind.VCA)
+            if not secrets:
+                return None  # it was taken away a moment ago
             status = CallEventStatus.CALL_RECEIVED if question.received else CallEventStatus.ACTION_COMPLETED
             event = await self._event(trace.session_id, sub_account_id, leg, status, question.duration_seconds)
         except StorageError as error:
@@ -108,7 +129,8 @@ class Customers:
                 dtmf_version=_dtmf_version(webhook),
             )
         )
-        reply = await self._answer(webhook.url, webhook.http_auth_header, body, trace)
+        signature = _Signature(event.event_id, secrets)
+        reply = await self._answer(webhook.url, webhook.http_auth_header, body, trace, signature)
         try:
             return parse_reply(
                 reply, self.policy_for(sub_account_id), self.clock(), question.call_flow_request_id
@@ -126,9 +148,9 @@ class Customers:
 
     async def tell(self, sub_account_id: str, leg: Leg, news: Tell, session_id: str) -> None:
         """Owe the customer a VCS event, if one is wanted. Never raises: news are best effort."""
-        if not self.records.has_webhook(sub_account_id, WebhookKind.VCS):
-            return
         try:
+            if not await self.records.wants_news(sub_account_id, WebhookKind.VCS):
+                return
             status = CallEventStatus(news.happening.value)
             event = await self._event(session_id, sub_account_id, leg, status, news.duration_seconds, news.sip_code)
             body = msgspec.json.encode(call_status(event))
@@ -164,13 +186,17 @@ class Customers:
             sip_code=sip_code,
         )
 
-    async def _answer(self, url: str, auth_header: str | None, body: bytes, trace: Trace) -> bytes:
+    async def _answer(
+        self, url: str, auth_header: str | None, body: bytes, trace: Trace, signature: "_Signature | None" = None
+    ) -> bytes:
         headers = {"Content-Type": "application/json"}
         if auth_header:
             headers["Authorization"] = auth_header
         until = self.clock() + ANSWER_SECONDS
         for is_last in (False, True):
             began = self.clock()
+            if signature is not None:
+                headers |= signed_headers(signature.event_id, self.wall_clock(), body, signature.secrets)
             try:
                 answer = await self.post(url, body, headers, within_seconds=max(0.1, until - began))
             except EgressError as error:

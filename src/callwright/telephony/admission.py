@@ -45,6 +45,13 @@ class Admission:
         """Calls in the queue."""
         return len(self._waiting)
 
+    def limit(self, most_calls: int, calls_per_second: int) -> None:
+        """Other limits hold from now on; calls that are admitted stay so."""
+        self._most_calls, self._rate = most_calls, calls_per_second
+        if not calls_per_second:
+            self._free_at = 0.0
+        self._let_in()
+
     def enter_at_once(self) -> bool:
         """Whether the call may go now; it does not overtake those that wait."""
         if self._waiting or not self._has_room():

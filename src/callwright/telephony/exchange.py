@@ -25,6 +25,7 @@ from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.media.stream import StreamReport
+from callwright.telephony.reach import Reach
 from callwright.telephony.signalling import Signalling, readable_text
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Exchange:
     agent: UserAgent
     signalling: Signalling | None = None
     media: MediaPlane
+    reach: Reach
     finished: Callable[[Leg], None]
     "told of each leg that is over, before its last event is posted"
 
@@ -79,6 +81,11 @@ class Exchange:
         if self.signalling is not None:
             self.signalling.carry(wishes)
 
+    def send_datagram(self, data: bytes, destination: Address) -> None:
+        """Send what is not SIP from SIP's socket."""
+        if self.signalling is not None:
+            self.signalling.send_datagram(data, destination)
+
     def run(self, work: Coroutine[None, None, None], leg: Leg | None = None) -> None:
         """Have work done meanwhile; a mistake in it ends the leg it is for."""
         task = asyncio.get_running_loop().create_task(work)
@@ -107,7 +114,7 @@ class Exchange:
 
     def connect(self, leg: Leg, agreed: Negotiated) -> None:
         """Let the leg's sound go where it was agreed upon; SdpError when it cannot go there."""
-        remote = legs.remote_media(agreed, leg.remote)
+        remote = legs.remote_media(agreed, leg.remote, symmetric=leg.trunk.symmetric_rtp)
         if leg.local is None or remote == leg.remote:
             return
         try:
@@ -125,6 +132,8 @@ class Exchange:
             remote=place_text((agreed.host, agreed.port)),
             direction=agreed.direction,
             telephone_events=remote.event_payload_type is not None,
+            ptime_ms=remote.ptime_ms,
+            srtp=remote.srtp.suite if remote.srtp is not None else None,
         )
 
     def change(self, leg: Leg, offer: bytes) -> None:

@@ -9,7 +9,7 @@ that the caller may not have our 200, and would miss the beginning of whatever i
 """
 
 import asyncio
-import secrets
+import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from callwright.callflow.events import NotAnswered
 from callwright.callflow.outcome import CallStatus
 from callwright.errors import ErrorCode, SdpError, TelephonyError
 from callwright.sip import outputs, sdp
-from callwright.sip.negotiation import make_answer
+from callwright.sip.negotiation import Protection, make_answer
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
 from callwright.telephony.caller import called_number, calling_number
@@ -61,12 +61,17 @@ class Incoming:
         trunk_of: Callable[[outputs.Address], Trunk | None],
         received: Callable[[Received], None],
         decide_seconds: float,
+        chance: random.Random,
     ) -> None:
-        """`trunk_of` says whose address it is; a call that nobody decided on within `decide_seconds` is refused."""
+        """`trunk_of` says whose address it is; a call that nobody decided on within `decide_seconds` is refused.
+
+        `chance` makes leg ids: nobody outside may guess it.
+        """
         self._exchange = exchange
         self._trunk_of = trunk_of
         self._received = received
         self._decide_seconds = decide_seconds
+        self._chance = chance
         self._undecided: dict[str, asyncio.TimerHandle] = {}
 
     def arrive(self, call: outputs.IncomingCall) -> Leg | None:
@@ -76,17 +81,24 @@ class Incoming:
         if self._received is refuse_everybody or trunk is None or destination is None:
             self._reject(call.call_id, FORBIDDEN)
             return None
+        srtp_keys = legs.fresh_srtp_keys(trunk, self._chance.randbytes)
         if call.sdp is not None:
             try:
                 _, agreed = make_answer(
-                    sdp.parse(call.sdp), "127.0.0.1", _SOME_PORT, session_id=0, version=0, codecs=trunk.codecs
+                    sdp.parse(call.sdp),
+                    "127.0.0.1",
+                    _SOME_PORT,
+                    session_id=0,
+                    version=0,
+                    codecs=trunk.codecs,
+                    protection=Protection(trunk.srtp, srtp_keys),
                 )
                 legs.remote_media(agreed, None)
             except SdpError:
                 self._reject(call.call_id, NOT_ACCEPTABLE_HERE)  # better now than after somebody was asked
                 return None
         leg = Leg(
-            str(uuid.uuid4()),
+            str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
             calling_number(call.request),
             destination,
             trunk,
@@ -96,8 +108,10 @@ class Incoming:
             inbound=True,
             is_taken=False,
             offer_received=call.sdp or b"",
+            media_host=self._exchange.reach.media_host(trunk),
             was_heard=True,
-            sdp_session_id=secrets.randbits(62),
+            sdp_session_id=self._chance.getrandbits(62),
+            srtp_keys=srtp_keys,
         )
         self._exchange.add(leg)
         loop = asyncio.get_running_loop()

@@ -18,18 +18,19 @@ then the one NotAnswered or HungUp is posted.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
 from callwright.errors import ErrorCode, SdpError
-from callwright.sip import sdp
-from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, make_answer, make_offer
+from callwright.sip import crypto, sdp
+from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, Protection, make_answer, make_offer
 from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony.keys import KeyPresses
-from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia, StreamReport
+from callwright.telephony.media.stream import CLOCK_RATES, Direction, LocalMedia, RemoteMedia, Srtp, StreamReport
 from callwright.telephony.trunk import Trunk, ip_literal
 from callwright.telephony.trunking import Attempt
 
@@ -81,12 +82,16 @@ class Leg:
     early_media: bool = False
     local: LocalMedia | None = None
     "None while the media plane has no stream of this leg"
+    media_host: str = ""
+    "where the trunk is told to send media; empty: where it is bound"
     remote: RemoteMedia | None = None
     "what the media plane was connected to last"
     sdp_session_id: int = 0
     sdp_version: int = 0
     offered: sdp.SessionDescription | None = None
     "our last description: what a peer that asks for an offer is offered"
+    srtp_keys: dict[str, bytes] = field(default_factory=dict, repr=False)
+    "suite → what our sound is encrypted with; the same as long as the call is with the same trunk"
     keys: KeyPresses = field(default_factory=KeyPresses)
     last: Event | None = None
     "what will be posted once the media stream is closed"
@@ -102,7 +107,12 @@ class Leg:
         host, port = self._place()
         self.sdp_version += 1
         self.offered = make_offer(
-            host, port, session_id=self.sdp_session_id, version=self.sdp_version, codecs=self.trunk.codecs
+            host,
+            port,
+            session_id=self.sdp_session_id,
+            version=self.sdp_version,
+            codecs=self.trunk.codecs,
+            protection=self._protection(),
         )
         return sdp.serialize(self.offered)
 
@@ -117,14 +127,23 @@ class Leg:
             session_id=self.sdp_session_id,
             version=self.sdp_version,
             codecs=self.trunk.codecs,
+            protection=self._protection(),
         )
         self.offered = description
         return sdp.serialize(description), agreed
 
+    def _protection(self) -> Protection:
+        return Protection(self.trunk.srtp, self.srtp_keys)
+
     def _place(self) -> tuple[str, int]:
         if self.local is None:
             raise SdpError("there is no stream to describe")
-        return self.local.host, self.local.port
+        return self.media_host or self.local.host, self.local.port
+
+
+def fresh_srtp_keys(trunk: Trunk, random_bytes: Callable[[int], bytes]) -> dict[str, bytes]:
+    """Keys for a call over the trunk, one for each suite (RFC 4568 §6.1); `random_bytes` is secret."""
+    return {} if trunk.srtp == "off" else {suite: random_bytes(size) for suite, size in crypto.SUITES.items()}
 
 
 def not_dialled(leg: Leg, at: float) -> NotAnswered:
@@ -132,7 +151,7 @@ def not_dialled(leg: Leg, at: float) -> NotAnswered:
     return NotAnswered(at, leg.leg_id, CallStatus.CANCELED, None, "hung up before it was dialled")
 
 
-def remote_media(agreed: Negotiated, former: RemoteMedia | None) -> RemoteMedia:
+def remote_media(agreed: Negotiated, former: RemoteMedia | None, *, symmetric: bool = False) -> RemoteMedia:
     """What the media plane needs of an agreement. SdpError when the peer is named instead of addressed.
 
     A hold by the address 0.0.0.0 (RFC 3264 §8.4) is the former address with another direction.
@@ -145,17 +164,33 @@ def remote_media(agreed: Negotiated, former: RemoteMedia | None) -> RemoteMedia:
         if former is None:
             raise SdpError(f"media at {agreed.host} from the beginning")
         return replace(former, direction=direction)
+    events = {number: _clock_of(name) for number, name in agreed.received.items() if name.startswith(TELEPHONE_EVENT)}
+    # A peer that kept two of them sends the one at its codec's clock (RFC 4733 §2.1).
+    event = min(events, key=lambda number: events[number] != CLOCK_RATES.get(agreed.codec, 8000), default=None)
+    keys = agreed.srtp
     return RemoteMedia(
         address=agreed.host,
         port=agreed.port,
         codec=agreed.codec,
         payload_type=agreed.payload_type,
-        event_payload_type=next((number for number, name in agreed.received.items() if name == TELEPHONE_EVENT), None),
+        event_payload_type=event,
         sent_event_payload_type=agreed.event_payload_type,
         direction=direction,
         rtcp_address=agreed.rtcp_host or None,
         rtcp_port=agreed.rtcp_port,
+        ptime_ms=agreed.ptime_ms,
+        heard={number: codec for number, codec in agreed.received.items() if number not in events},
+        event_clock_rate=agreed.event_clock_rate,
+        heard_event_clock_rate=8000 if event is None else events[event],
+        rtcp_mux=agreed.rtcp_mux,
+        srtp=None if keys is None else Srtp(keys.suite, keys.sending, keys.receiving),
+        symmetric=symmetric,
     )
+
+
+def _clock_of(event_name: str) -> int:
+    """Of `telephone-event` or `telephone-event/48000`."""
+    return int(event_name.partition("/")[2] or 8000)
 
 
 def status_of_failure(leg: Leg, failure: CallFailed) -> CallStatus:

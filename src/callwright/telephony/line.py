@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,24 +17,28 @@ from callwright.audio.prompt import Prompt
 from callwright.callflow import events
 from callwright.callflow.events import Event
 from callwright.errors import TelephonyError
+from callwright.settings import HostPort
 from callwright.sip import outputs
 from callwright.sip.agent import UserAgent
 from callwright.sip.outputs import Address, Output
 from callwright.sip.profile import AgentProfile
+from callwright.sip.stun import Mapped
 from callwright.sip.transactions.timers import Timers
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony import leg as legs
+from callwright.telephony.condition import TrunkReport
 from callwright.telephony.exchange import UNAVAILABLE, Exchange
+from callwright.telephony.ground import Ground, Tone
 from callwright.telephony.incoming import Incoming, Received, refuse_everybody
 from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.outgoing import Outgoing
+from callwright.telephony.reach import Listens, Reach
 from callwright.telephony.resolver import Resolver
-from callwright.telephony.ringback import Ringback
-from callwright.telephony.signalling import Gate, Listening, Signalling, bind_sip_pair, sip_token
+from callwright.telephony.signalling import Gate, Listening, Signalling
 from callwright.telephony.trunk import Trunk, ip_literal
 from callwright.telephony.trunking import Trunking
 
@@ -61,6 +65,10 @@ class TelephonySettings:
     "empty: the SIP host"
     tls: Listening | None = None
     "where peers connect with TLS"
+    advertise: HostPort | None = None
+    "where trunks reach us; port 0: the one that SIP is bound to"
+    stun: HostPort | None = None
+    "who says where that is"
     stop_limit_seconds: float = 4.0
     "how long `stop` waits for answers to its BYEs and CANCELs"
     timers: Timers = field(default_factory=Timers)
@@ -123,7 +131,7 @@ class Telephony:
     """Lines to the outside. `post(leg_id, event)` is called on the loop for each thing that happens to a leg.
 
     `received` is called for each call that comes in; without it calls to us are refused. `recorded` is called once for
-    each `record`, perhaps after the leg is over.
+    each `record`, perhaps after the leg is over. `ground` is what it stands on: this machine, unless told otherwise.
     """
 
     def __init__(
@@ -134,8 +142,10 @@ class Telephony:
         *,
         received: Callable[[Received], None] = refuse_everybody,
         recorded: Callable[[RecordingDone], None] = let_it_be,
+        ground: Ground | None = None,
     ) -> None:
         self._settings = settings
+        self._ground = ground or Ground()
         self._clock = clock
         self._received = received
         self._tell_recorded = recorded
@@ -143,13 +153,13 @@ class Telephony:
         "path → recording and leg"
         self._all_recorded = asyncio.Event()
         self._all_recorded.set()
-        self._trunks = {trunk.name: trunk for trunk in settings.trunks}
+        self._changing = asyncio.Lock()
         self._exchange = Exchange(clock, post)
         self._stopping = False
-        self._trunking = Trunking(settings.trunks, clock, sip_token)
+        self._trunking = Trunking(settings.trunks, clock, self._ground.token, self._ground.chance)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
         self._media: MediaPlane
-        self._ringback: Ringback
+        self._ringback: Tone
         self._resolver: Resolver
         self._outgoing: Outgoing
         self._incoming: Incoming
@@ -170,13 +180,13 @@ class Telephony:
 
     async def start(self) -> None:
         """Bind SIP and start the media process; TelephonyError names the flag that changes what is taken."""
-        settings = self._settings
-        udp, tcp = bind_sip_pair(settings.sip_host, settings.sip_port)
+        settings, ground = self._settings, self._ground
+        udp, tcp = ground.bind(settings.sip_host, settings.sip_port)
         try:
             bound = udp.getsockname()
             self.address = (bound[0], bound[1])
             host = reachable_host(bound[0], settings.trunks)
-            self._media = MediaPlane(
+            self._media = ground.media(
                 settings.rtp_host or host,
                 settings.rtp_ports,
                 self._clock,
@@ -190,30 +200,41 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
-        self._ringback = Ringback()
+        self._ringback = ground.ringback()
         trunking = self._trunking
-        self._resolver = Resolver(udp.family, self._clock)
+        self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
         gate = Gate(trunking.admits)
+        exchange = self._exchange
+        exchange.reach = Reach(
+            Listens(host, bound[1], bound[1] if settings.tls is None else settings.tls.port),
+            self._resolver,
+            exchange.send_datagram,
+            trunking.register_anew,
+            advertise=settings.advertise,
+            server=settings.stun,
+        )
         profile = AgentProfile(
             host,
             bound[1],
             stream_ports={} if settings.tls is None else {"TLS": settings.tls.port},
             timers=settings.timers,
+            reached_at=exchange.reach.place,
             may_call=gate.may_call,
             may_grow=trunking.may_grow,
             within_budget=gate.within_budget,
         )
-        exchange = self._exchange
-        exchange.agent = UserAgent(profile, sip_token)
+        exchange.agent = UserAgent(profile, ground.token)
         exchange.media = self._media
-        self._outgoing = Outgoing(exchange, trunking, host)
-        exchange.finished = self._outgoing.finished
-        self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds)
+        self._outgoing = Outgoing(exchange, trunking, ground.token, ground.chance)
+        exchange.finished = self._finished
+        self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds, ground.chance)
         exchange.signalling = Signalling(udp, exchange.agent, self._clock, self)
         local = "" if bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104  compared, not bound
         await exchange.signalling.open_streams(tcp, settings.tls, trunking, local)
-        await trunking.start(exchange.agent, exchange.carry, host)
+        exchange.signalling.stun = exchange.reach.received
+        await exchange.reach.serve(trunking.trunks)
+        await trunking.start(exchange.agent, exchange.carry, exchange.reach.host)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
@@ -235,6 +256,7 @@ class Telephony:
             exchange.cut_off(leg)
         self._incoming.stop()
         await self._trunking.stop()
+        await exchange.reach.stop()
         exchange.signalling.close()
         exchange.signalling = None
         with contextlib.suppress(TimeoutError):
@@ -246,11 +268,12 @@ class Telephony:
 
     def route(self, destination: str) -> Route:
         """Choose who takes a call to `destination`; TelephonyError when nobody does."""
-        return Route(self._trunking.choose(destination).name, sip_token())
+        return Route(self._trunking.choose(destination).name, self._ground.token())
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Call `destination`, showing `source` (E.164 with +). ValueError when a leg of that id runs."""
-        self._outgoing.dial(Leg(leg_id, source, destination, self._trunks[route.trunk], route.sip_call_id, trace))
+        trunk = self._trunking.find(route.trunk) or Trunk(route.trunk, "")  # one that went meanwhile refuses the call
+        self._outgoing.dial(Leg(leg_id, source, destination, trunk, route.sip_call_id, trace))
 
     def take(self, leg_id: str, trace: Trace) -> None:
         """Let a call that came in ring; its events are posted from now on.
@@ -477,4 +500,27 @@ class Telephony:
     # --- trunks ------------------------------------------------------------------------------------------------------
 
     def _trunk_of(self, source: Address) -> Trunk | None:
-        return self._resolver.trunk_at(source, self._settings.trunks)
+        return self._resolver.trunk_at(source, self._trunking.trunks)
+
+    def _finished(self, leg: Leg) -> None:
+        self._outgoing.finished(leg)
+        if self._trunking.has_leaving:
+            self._trunking.release([leg.trunk for leg in self._exchange.legs.values()])
+
+    async def change_trunks(self, trunks: Sequence[Trunk]) -> None:
+        """From now on these carry calls. Calls that are up stay as they are, also when their trunk goes.
+
+        TelephonyError, and nothing is changed, when a trunk's certificate files cannot be used.
+        """
+        async with self._changing:
+            in_use = [leg.trunk for leg in self._exchange.legs.values()]
+            await self._trunking.change(trunks, in_use)
+            await self._exchange.reach.serve(self._trunking.served)
+
+    async def seen_from_outside(self, server: HostPort) -> Mapped:
+        """How a STUN server sees our SIP socket. TelephonyError when it does not answer."""
+        return await self._exchange.reach.ask(server)
+
+    def trunk_reports(self) -> list[TrunkReport]:
+        """How each trunk is doing."""
+        return self._trunking.reports()

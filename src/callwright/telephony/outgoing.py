@@ -5,7 +5,8 @@ dial ─▶ trunk's address, RTP ports ─▶ INVITE ─▶ Ringing* ─▶ Answ
 """
 
 import asyncio
-import secrets
+import random
+from collections.abc import Callable
 
 from callwright.callflow import events
 from callwright.errors import ErrorCode, SdpError, TelephonyError, TrunksFull
@@ -16,21 +17,21 @@ from callwright.sip.streams import place_text
 from callwright.telephony import leg as legs
 from callwright.telephony.exchange import NORMAL_CLEARING, NOT_ACCEPTABLE_HERE, Exchange
 from callwright.telephony.leg import Leg, Stage
-from callwright.telephony.signalling import sip_token
 from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
 
 
 class Outgoing:
-    """Dials legs. `host` is what we are reached at: the host part of our From where the trunk wants no other."""
+    """Dials legs."""
 
-    def __init__(self, exchange: Exchange, trunking: Trunking, host: str) -> None:
+    def __init__(self, exchange: Exchange, trunking: Trunking, token: Callable[[], str], chance: random.Random) -> None:
         self._exchange = exchange
         self._trunking = trunking
-        self._host = host
+        self._token = token
+        self._chance = chance
 
     def dial(self, leg: Leg) -> None:
         """Begin. ValueError when a leg of that id runs."""
-        leg.sdp_session_id = secrets.randbits(62)
+        leg.sdp_session_id = self._chance.getrandbits(62)
         self._exchange.add(leg)
         self._exchange.run(self._prepare(leg), leg)
 
@@ -63,6 +64,8 @@ class Outgoing:
         attempt = leg.attempts.pop(0)
         trunk, next_hop = attempt.trunk, attempt.address
         leg.trunk, leg.was_heard = trunk, False
+        host, leg.media_host = exchange.reach.host(trunk), exchange.reach.media_host(trunk)
+        leg.srtp_keys = legs.fresh_srtp_keys(trunk, self._chance.randbytes)  # others were told the former ones
         try:
             offer = leg.offer()
         except SdpError as error:
@@ -88,10 +91,10 @@ class Outgoing:
                 leg.sip_call_id,
                 target=callee,
                 next_hop=next_hop,
-                from_=trunk.caller(leg.source, self._host),
+                from_=trunk.caller(leg.source, host),
                 to=NameAddr(str(callee)),
                 offer=offer,
-                extra_headers=trunk.call_headers(leg.source, self._host, leg.trace.session_id),
+                extra_headers=trunk.call_headers(leg.source, host, leg.trace.session_id),
                 credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
             )
         )
@@ -170,7 +173,7 @@ class Outgoing:
         exchange = self._exchange
         now = exchange.clock()
         leg.trace.add(now, "telephony.failover", leg_id=leg.leg_id, trunk=silent.name, reason="no sign of life")
-        abandoned, leg.sip_call_id = leg.sip_call_id, sip_token()
+        abandoned, leg.sip_call_id = leg.sip_call_id, self._token()
         exchange.leg_of_call.pop(abandoned, None)
         exchange.leg_of_call[leg.sip_call_id] = leg
         exchange.carry(exchange.agent.hang_up(now, abandoned, NORMAL_CLEARING))

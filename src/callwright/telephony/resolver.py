@@ -22,7 +22,7 @@ from callwright.sip.outputs import Address
 from callwright.sip.resolution import Answers, Naptr, Place, Question, Srv, locate
 from callwright.sip.streams import TLS, address_on
 from callwright.telemetry.clock import Clock
-from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunk import Trunk, ip_literal, is_among
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ RETRY_SECONDS = 5.0
 """After a failed look-up, when there is an old answer."""
 SPEAKS = ("UDP", "TCP", "TLS")
 
-Key = tuple[str, int, str, bool]
+Key = tuple[str, int, str, bool, str]
 
 
 class NameSystem(Protocol):
@@ -96,10 +96,17 @@ class Known:
 class Resolver:
     """Finds trunks' addresses, for one family of sockets, and remembers them for a while."""
 
-    def __init__(self, family: socket.AddressFamily, clock: Clock, names: NameSystem | None = None) -> None:
+    def __init__(
+        self,
+        family: socket.AddressFamily,
+        clock: Clock,
+        names: NameSystem | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
         self._family = family
         self._clock = clock
         self._names = names or SystemNames()
+        self._chance = chance or random.SystemRandom()
         self._known: dict[Key, Known] = {}
         self._running: dict[Key, asyncio.Task[tuple[Address, ...]]] = {}
         self.known_hosts: frozenset[str] = frozenset()
@@ -123,6 +130,21 @@ class Resolver:
         await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         return self._known[key].addresses
 
+    async def addresses_of(self, host: str) -> list[str]:
+        """The addresses of a host that is no trunk's. TelephonyError when there are none in time."""
+        literal = ip_literal(host)
+        if literal is not None:
+            return [str(literal)]
+        try:
+            async with asyncio.timeout(RESOLVE_LIMIT_SECONDS):
+                answers = await self._names.ask(Question("ADDRESS", host), self._family)
+        except TimeoutError:
+            text = f"the name {host} was not resolved within {RESOLVE_LIMIT_SECONDS:g} s"
+            raise TelephonyError(text) from None
+        except (OSError, UnicodeError) as error:
+            raise TelephonyError(f"the name {host} is not resolved: {error}") from error
+        return [answer for answer in answers if isinstance(answer, str)]
+
     def trunk_at(self, source: Address, trunks: Sequence[Trunk]) -> Trunk | None:
         """Whose address it is: the trunk that is found at exactly this one, else the first on that host."""
         hosts = None
@@ -131,9 +153,20 @@ class Resolver:
             addresses = found.addresses if found is not None else ()
             if source in addresses:
                 return trunk
-            if hosts is None and (source[0] in trunk.sources or any(source[0] == address[0] for address in addresses)):
+            if hosts is None and (
+                any(source[0] == address[0] for address in addresses) or is_among(source[0], trunk.sources)
+            ):
                 hosts = trunk
         return hosts
+
+    def forget_all_but(self, trunks: Sequence[Trunk]) -> None:
+        """Only these are trunks: addresses of others are nobody's."""
+        keys = {key_of(trunk) for trunk in trunks}
+        self._known = {key: known for key, known in self._known.items() if key in keys}
+        self._note_hosts()
+
+    def _note_hosts(self) -> None:
+        self.known_hosts = frozenset(address[0] for known in self._known.values() for address in known.addresses)
 
     async def _refresh(self, trunk: Trunk) -> tuple[Address, ...]:
         key = key_of(trunk)
@@ -147,7 +180,7 @@ class Resolver:
             self._known[key] = Known(known.addresses, self._clock() + RETRY_SECONDS)
             return known.addresses
         self._known[key] = Known(addresses, self._clock() + RESOLVED_FOR_SECONDS)
-        self.known_hosts = frozenset(address[0] for known in self._known.values() for address in known.addresses)
+        self._note_hosts()
         return addresses
 
     def _looked_up(self, key: Key, task: asyncio.Task[tuple[Address, ...]]) -> None:
@@ -173,7 +206,7 @@ class Resolver:
 
     async def _search(self, trunk: Trunk, host: str) -> tuple[Address, ...]:
         port = trunk.port if trunk.port_named else None
-        search = locate(host, port, trunk.transport, SPEAKS, random.random)
+        search = locate(host, port, trunk.transport, SPEAKS, self._chance.random)
         failure: OSError | None = None
         places: list[Place] = []
         try:
@@ -191,11 +224,13 @@ class Resolver:
             raise failure or OSError("it has no address")
         name = trunk.host.strip("[]")
         return tuple(
-            address_on(place.host, place.port, place.transport, name if place.transport == TLS else "")
+            address_on(place.host, place.port, place.transport, name, trunk.tls_account)
+            if place.transport == TLS
+            else address_on(place.host, place.port, place.transport)
             for place in places
         )
 
 
 def key_of(trunk: Trunk) -> Key:
     """What the addresses of a trunk depend on."""
-    return (trunk.host, trunk.port, trunk.transport, trunk.port_named)
+    return (trunk.host, trunk.port, trunk.transport, trunk.port_named, trunk.tls_account)

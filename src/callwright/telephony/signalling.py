@@ -19,6 +19,7 @@ from callwright.sip.agent import UserAgent
 from callwright.sip.message import Request
 from callwright.sip.outputs import Address, Output, Received, Transmit
 from callwright.sip.streams import TCP, TLS, StreamAddress
+from callwright.sip.stun import is_stun
 from callwright.telemetry.clock import Clock
 from callwright.telephony.datagrams import Datagrams, open_udp_socket
 from callwright.telephony.streams import Streams, open_tcp_socket
@@ -182,6 +183,8 @@ class Signalling:
         self.streams: Streams | None = None
         "connections; without them only datagrams are sent"
         self._peers: StreamPeers | None = None
+        self.stun: Callable[[bytes, Address], None] | None = None
+        "is handed what is STUN and not SIP; without it that is dropped"
         self._pending: deque[tuple[Output, bytes]] = deque()
         self._carrying = False
         self._timer: asyncio.TimerHandle | None = None
@@ -247,8 +250,16 @@ class Signalling:
             case _:
                 self._news.told(output)
 
+    def send_datagram(self, data: bytes, destination: Address) -> None:
+        """Send something that is not SIP from SIP's socket."""
+        if not self._closed:
+            self._datagrams.send(data, destination)
+
     def receive(self, data: bytes, source: Address) -> None:
         """One message came."""
+        if self.stun is not None and is_stun(data):
+            self.stun(data, source)
+            return
         self.carry(self._agent.receive(self._clock(), data, source), data)
 
     def gone(self, destination: Address, _reason: str) -> None:

@@ -1,15 +1,18 @@
 """Trunks: who carries our calls, and how each wants numbers and headers written. Pure."""
 
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import cast
 
 from callwright import settings
 from callwright.errors import TelephonyError
 from callwright.numbers import national_form
 from callwright.sip.address import NameAddr, SipUri, escape_user
+from callwright.sip.negotiation import Srtp
 from callwright.sip.outputs import Address as Address
 
 SESSION_HEADER = "X-Callwright-Session-Id"
@@ -39,11 +42,13 @@ class Trunk:
     password: str = field(default="", repr=False)
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     "RTP encoding names, the preferred one first"
+    srtp: Srtp = "off"
+    symmetric_rtp: bool = False
     number_format: CallerIdFormat = CallerIdFormat.PLUS_E164
     from_domain: str = ""
     "host part of our From address; empty: our own address"
     sources: tuple[str, ...] = ()
-    "IP addresses besides its own that the trunk sends requests from"
+    "IP addresses and networks besides its own that the trunk sends requests from"
     built_in: bool = False
     "the built-in carrier: it alone is told the session id"
     transport: str = ""
@@ -67,6 +72,14 @@ class Trunk:
     calls_per_second: int = 0
     rewrite: tuple[tuple[str, str], ...] = ()
     rewrite_caller: tuple[tuple[str, str], ...] = ()
+    advertise: settings.HostPort | None = None
+    stun: settings.HostPort | None = None
+
+    @property
+    def tls_account(self) -> str:
+        """What distinguishes its TLS connections from those of another trunk at the same host; empty: nothing."""
+        files = (self.ca_file, self.certificate, self.key)
+        return repr(files) if any(files) else ""
 
     def number(self, e164: str) -> str:
         """A called number (E.164 with `+`), as this trunk wants to be asked for it."""
@@ -136,6 +149,8 @@ def configured(trunk: settings.Trunk) -> Trunk:
         username=trunk.username or "",
         password=trunk.password.reveal() if trunk.password is not None else "",
         codecs=trunk.codecs,
+        srtp=cast("Srtp", trunk.srtp),
+        symmetric_rtp=trunk.symmetric_rtp,
         number_format=CallerIdFormat(trunk.number_format),
         from_domain=trunk.from_domain,
         sources=trunk.sources,
@@ -158,6 +173,8 @@ def configured(trunk: settings.Trunk) -> Trunk:
         calls_per_second=trunk.calls_per_second,
         rewrite=trunk.rewrite,
         rewrite_caller=trunk.rewrite_caller,
+        advertise=trunk.advertise,
+        stun=trunk.stun,
     )
 
 
@@ -166,6 +183,13 @@ def choose_trunk(trunks: Sequence[Trunk], destination: str) -> Trunk:
     if not trunks:
         raise TelephonyError(f"no trunk takes calls to {destination}: none is configured (--trunk, CALLWRIGHT_TRUNK)")
     return trunks[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def is_among(host: str, sources: tuple[str, ...]) -> bool:
+    """Whether an IP address is one of these, or in one of these networks."""
+    address = ipaddress.ip_address(host)
+    return any(address in ipaddress.ip_network(source) for source in sources)
 
 
 def ip_literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

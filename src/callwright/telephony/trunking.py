@@ -4,28 +4,29 @@
     failed ─▶ may the call go on to the next address?
 
 A trunk that does not answer is tried last for a while; one that asked for quiet (Retry-After) is not tried at all until
-then. OPTIONS (RFC 3261 §11) ask in between, REGISTER (§10) says where we are.
+then. `upkeep.py` asks in between, and says where we are. Trunks come, change and go while calls are up: a call keeps
+the trunk that it began with, whose addresses are let in until it is over, and counts for what bears that name now.
 """
 
 import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from callwright.errors import TelephonyError, TrunksFull
-from callwright.sip.address import NameAddr, SipUri, escape_user
 from callwright.sip.agent import UserAgent
-from callwright.sip.digest import Credentials
 from callwright.sip.outputs import Address, CallFailed, Output, Replied
-from callwright.sip.registration import Registration, RegistrationState, retry_after_seconds
+from callwright.sip.registration import retry_after_seconds
 from callwright.sip.streams import TLS, StreamAddress, transport_of
 from callwright.telemetry.clock import Clock
 from callwright.telephony.admission import Admission
+from callwright.telephony.condition import Condition, TrunkReport, report
 from callwright.telephony.resolver import Resolver
 from callwright.telephony.tls import client_context
-from callwright.telephony.trunk import Trunk, choose_trunk
+from callwright.telephony.trunk import Trunk, choose_trunk, is_among
+from callwright.telephony.upkeep import TIMED_OUT, UNAVAILABLE, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,6 @@ NO_CONNECTION_SECONDS = 600.0
 """How long a host that refused a connection for a large request gets such requests as datagrams at once."""
 NEXT_ON = frozenset((502, 503, 504))
 """Final statuses that say: not here, perhaps elsewhere (RFC 3261 §21.5, RFC 3263 §4.3)."""
-UNAVAILABLE, TIMED_OUT = 503, 408
-SEQUENCE_STEP = 10
-GOODBYE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,46 +48,29 @@ class Attempt:
     address: Address
 
 
-@dataclass(slots=True)
-class Condition:
-    """How a trunk is doing."""
-
-    admission: Admission
-    doubted_until: float = 0.0
-    closed_until: float = 0.0
-    "it asked for quiet (Retry-After)"
-    answers_options: bool = True
-    registration: Registration | None = None
-    question_count: int = 0
-    call_ids: dict[str, str] = field(default_factory=dict)
-
-
 class Trunking:
     """All trunks of one telephony. `start` and `stop` on the running loop."""
 
-    def __init__(self, trunks: Sequence[Trunk], clock: Clock, token: Callable[[], str]) -> None:
-        """TelephonyError when a trunk's certificate files cannot be used."""
+    def __init__(
+        self,
+        trunks: Sequence[Trunk],
+        clock: Clock,
+        token: Callable[[], str],
+        chance: random.Random | None = None,
+    ) -> None:
+        """TelephonyError when a trunk's certificate files cannot be used. `chance` draws lots among trunks."""
         self._trunks = {trunk.name: trunk for trunk in trunks}
         self._clock = clock
         self._token = token
-        self._conditions = {
-            trunk.name: Condition(Admission(trunk.name, trunk.max_calls, trunk.calls_per_second, clock))
-            for trunk in trunks
-        }
-        # A trunk without a transport of its own may have TLS by its NAPTR records.
-        self._contexts: dict[str, ssl.SSLContext] = {
-            trunk.host.strip("[]"): client_context(trunk.ca_file, trunk.certificate, trunk.key)
-            for trunk in trunks
-            if trunk.transport == TLS or trunk.ca_file or not (trunk.transport or trunk.port_named or trunk.built_in)
-        }
-        self._sources = frozenset(source for trunk in trunks for source in trunk.sources)
+        self._chance = chance or random.SystemRandom()
+        self._conditions = {trunk.name: self._condition(trunk) for trunk in trunks}
+        self._leaving: tuple[Trunk, ...] = ()
+        self._contexts = contexts_of(trunks)
+        self._sources = sources_of(trunks)
+        self._upkeep = Upkeep(clock, token, self._chance)
         self._no_connection: dict[str, float] = {}
-        self._replies: dict[str, asyncio.Future[Replied]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._agent: UserAgent
-        self._carry: Callable[[list[Output]], None]
         self._resolver: Resolver
-        self._host = ""
+        self._runs = False
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -97,45 +78,105 @@ class Trunking:
         """Look addresses up with it; needed before anything else."""
         self._resolver = resolver
 
-    async def start(self, agent: UserAgent, carry: Callable[[list[Output]], None], host: str) -> None:
-        """Look every trunk up, then keep asking and registering. `host` is our own address."""
-        self._agent, self._carry, self._host = agent, carry, host
-        for trunk in self._trunks.values():
-            try:
-                await self._resolver.resolve(trunk)
-            except TelephonyError as error:
-                log.warning("%s; it is looked up again when a call needs it", error)
-            if trunk.register_seconds:
-                self._run(self._keep_registered(trunk))
-            if trunk.options_seconds:
-                self._run(self._keep_asking(trunk))
+    async def start(
+        self, agent: UserAgent, carry: Callable[[list[Output]], None], host: Callable[[Trunk], str]
+    ) -> None:
+        """Look every trunk up, then keep asking and registering. `host` says where a trunk reaches us."""
+        self._upkeep.use(self._resolver, agent, carry, host)
+        self._runs = True
+        for trunk in self.trunks:
+            await self._begin(trunk)
 
     async def stop(self) -> None:
         """Take registrations back, as far as that goes at once, and ask nobody any more."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        goodbyes = [
-            self._register(trunk, 0, condition)
-            for trunk, condition in self._with_conditions()
-            if condition.registration is not None and condition.registration.state is RegistrationState.REGISTERED
-        ]
-        if goodbyes:
-            try:
-                async with asyncio.timeout(GOODBYE_SECONDS):
-                    await asyncio.gather(*goodbyes, return_exceptions=True)
-            except TimeoutError:
-                log.warning("a registrar did not confirm that we left; it forgets us by itself")
+        self._runs = False
+        await self._upkeep.end_all()
+
+    async def change(self, trunks: Sequence[Trunk], in_use: Iterable[Trunk]) -> None:
+        """From now on these are all trunks; those `in_use` by calls are let in until `release`.
+
+        TelephonyError, and nothing is changed, for unusable certificate files.
+        """
+        contexts = contexts_of(trunks)
+        former, self._trunks = self._trunks, {trunk.name: trunk for trunk in trunks}
+        self._contexts |= contexts
+        for trunk in trunks:
+            condition = self._conditions.setdefault(trunk.name, self._condition(trunk))
+            condition.admission.limit(trunk.max_calls, trunk.calls_per_second)
+        self.release(in_use)
+        if not self._runs:
+            return
+        await asyncio.gather(*[self._upkeep.end(name) for name in former if self._trunks.get(name) != former[name]])
+        for trunk in trunks:
+            if former.get(trunk.name) != trunk:
+                self._conditions[trunk.name].closed_until = self._conditions[trunk.name].doubted_until = 0.0
+                await self._begin(trunk)
+
+    def release(self, in_use: Iterable[Trunk]) -> None:
+        """Of trunks that went, only these are still needed."""
+        self._leaving = tuple({trunk for trunk in in_use if self._trunks.get(trunk.name) != trunk})
+        self._sources = sources_of(self.served)
+        self._resolver.forget_all_but(self.served)
+        accounts = {(trunk.host.strip("[]"), trunk.tls_account) for trunk in self.served}
+        self._contexts = {account: self._contexts[account] for account in self._contexts.keys() & accounts}
+        names = {trunk.name for trunk in self.served}
+        for name in self._conditions.keys() - names:
+            if not self._conditions[name].admission.calls and not self._conditions[name].admission.waiting:
+                del self._conditions[name]
+
+    @property
+    def has_leaving(self) -> bool:
+        """Whether trunks that went are still used by calls."""
+        return bool(self._leaving)
+
+    @property
+    def served(self) -> tuple[Trunk, ...]:
+        """All trunks, and those that went and have calls."""
+        return (*self.trunks, *self._leaving)
+
+    async def _begin(self, trunk: Trunk) -> None:
+        if trunk.srtp != "off" and trunk.transport != TLS:
+            log.warning("trunk %s: SRTP keys may travel in the clear; add ;transport=tls to its uri", trunk.name)
+        try:
+            await self._resolver.resolve(trunk)
+        except TelephonyError as error:
+            log.warning("%s; it is looked up again when a call needs it", error)
+        if self._runs and self._trunks.get(trunk.name) is trunk:
+            self._upkeep.begin(trunk, self._conditions[trunk.name])
+
+    def register_anew(self) -> None:
+        """Where we are has changed: tell every registrar."""
+        self._upkeep.register_anew()
+
+    def _condition(self, trunk: Trunk) -> Condition:
+        return Condition(Admission(trunk.name, trunk.max_calls, trunk.calls_per_second, self._clock))
 
     # --- what others ask ---------------------------------------------------------------------------------------------
 
+    @property
+    def trunks(self) -> tuple[Trunk, ...]:
+        """All of them, in their order."""
+        return tuple(self._trunks.values())
+
+    def find(self, name: str) -> Trunk | None:
+        """The trunk of that name."""
+        return self._trunks.get(name)
+
+    def reports(self) -> list[TrunkReport]:
+        """How each is doing."""
+        now = self._clock()
+        return [
+            report(trunk.name, self._conditions[trunk.name], now, registers=trunk.register_seconds > 0)
+            for trunk in self.trunks
+        ]
+
     def admits(self, host: str) -> bool:
         """Whether an IP address belongs to a trunk."""
-        return host in self._resolver.known_hosts or host in self._sources
+        return host in self._resolver.known_hosts or is_among(host, self._sources)
 
     def context(self, address: StreamAddress) -> ssl.SSLContext | None:
         """The TLS settings for a trunk's address."""
-        return self._contexts.get(address.server_name)
+        return self._contexts.get((address.server_name, address.account))
 
     def may_grow(self, address: Address) -> bool:
         """Whether a request too large for a datagram may go there over TCP (RFC 3261 §18.1.1)."""
@@ -152,10 +193,7 @@ class Trunking:
 
     def registered(self, name: str) -> bool:
         """Whether a trunk's registrar knows us; True for trunks that need no registration."""
-        registration = self._conditions[name].registration
-        if not self._trunks[name].register_seconds:
-            return True
-        return registration is not None and registration.state is RegistrationState.REGISTERED
+        return not self._trunks[name].register_seconds or self._conditions[name].is_registered
 
     def waiting(self) -> int:
         """Calls that wait for room."""
@@ -165,7 +203,7 @@ class Trunking:
 
     def choose(self, destination: str) -> Trunk:
         """The trunk to try first; TelephonyError when there is none."""
-        first = choose_trunk(tuple(self._trunks.values()), destination)
+        first = choose_trunk(self.trunks, destination)
         return self.order(first)[0]
 
     def order(self, first: Trunk) -> list[Trunk]:
@@ -179,7 +217,7 @@ class Trunking:
             condition = self._conditions[trunk.name]
             doubtful = not condition.answers_options or now < condition.doubted_until
             # The smallest of exponential draws with rates `weight` is each trunk with chance weight / sum of weights.
-            lot = random.expovariate(trunk.weight) if trunk.weight else float("inf")
+            lot = self._chance.expovariate(trunk.weight) if trunk.weight else float("inf")
             return (now < condition.closed_until, doubtful, trunk.priority, lot)
 
         return sorted(members, key=rank)
@@ -189,6 +227,10 @@ class Trunking:
 
         TrunksFull when there is no room in time, TelephonyError when no trunk has an address.
         """
+        known = self._trunks.get(first.name)
+        if known is None:
+            raise TelephonyError(f"trunk {first.name} was taken away")
+        first = known
         ordered = [first, *[trunk for trunk in self.order(first) if trunk is not first]]
         now = self._clock()
         is_open = [trunk for trunk in ordered if now >= self._conditions[trunk.name].closed_until]
@@ -225,11 +267,15 @@ class Trunking:
 
     def silent(self, trunk: Trunk) -> None:
         """An address of the trunk gave no sign of life."""
-        self._conditions[trunk.name].doubted_until = self._clock() + DOUBT_SECONDS
+        condition = self._conditions.get(trunk.name)
+        if condition is not None:
+            condition.doubted_until = self._clock() + DOUBT_SECONDS
 
     def heard(self, trunk: Trunk) -> None:
         """The trunk answered a call in one way or another."""
-        self._conditions[trunk.name].doubted_until = 0.0
+        condition = self._conditions.get(trunk.name)
+        if condition is not None:
+            condition.doubted_until = 0.0
 
     def goes_on(self, trunk: Trunk, failure: CallFailed, *, was_heard: bool) -> bool:
         """Whether a call that failed so may be tried at the next address; takes note of what it says of the trunk."""
@@ -240,14 +286,15 @@ class Trunking:
             return unreachable
         if failure.status == UNAVAILABLE:
             wait = retry_after_seconds(failure.headers)
-            if wait:
-                self._conditions[trunk.name].closed_until = self._clock() + wait
+            condition = self._conditions.get(trunk.name)
+            if wait and condition is not None:
+                condition.closed_until = self._clock() + wait
                 log.warning("trunk %s asks for no calls for %g s", trunk.name, wait)
         return failure.status in NEXT_ON
 
     def is_closed(self, trunk: Trunk) -> bool:
-        """Whether the trunk asked for quiet."""
-        return self._clock() < self._conditions[trunk.name].closed_until
+        """Whether the trunk asked for quiet, or was taken away."""
+        return trunk.name not in self._trunks or self._clock() < self._conditions[trunk.name].closed_until
 
     async def _attempts(self, trunks: Sequence[Trunk]) -> list[Attempt]:
         attempts: list[Attempt] = []
@@ -263,100 +310,21 @@ class Trunking:
             raise failure or TelephonyError("no trunk has an address")
         return attempts
 
-    # --- asking and registering --------------------------------------------------------------------------------------
-
     def replied(self, reply: Replied) -> None:
         """What became of a request of ours outside of calls."""
-        waiting = self._replies.pop(reply.call_id, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply)
+        self._upkeep.replied(reply)
 
-    async def _ask(self, trunk: Trunk, address: Address, method: str, expires: int | None = None) -> Replied:
-        name = self._token()
-        condition = self._conditions[trunk.name]
-        condition.question_count += SEQUENCE_STEP
-        reply: asyncio.Future[Replied] = asyncio.get_running_loop().create_future()
-        self._replies[name] = reply
-        server = SipUri(trunk.host.strip("[]"), None, trunk.port if trunk.port_named else None)
-        us = NameAddr(str(SipUri(trunk.from_domain or self._host, escape_user(trunk.username or "callwright"))))
-        if method == "REGISTER":  # the address of record is the account at the registrar
-            us = NameAddr(str(SipUri(trunk.from_domain or trunk.host.strip("[]"), escape_user(trunk.username))))
-        self._carry(
-            self._agent.ask(
-                self._clock(),
-                name,
-                method,
-                target=server,
-                next_hop=address,
-                from_=us,
-                to=us if method == "REGISTER" else NameAddr(str(server)),
-                call_id=condition.call_ids.setdefault(method, self._token()),
-                sequence=condition.question_count,
-                headers=[] if expires is None else [("Expires", str(expires))],
-                credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
-            )
-        )
-        try:
-            return await reply
-        finally:
-            self._replies.pop(name, None)
 
-    async def _keep_asking(self, trunk: Trunk) -> None:
-        """OPTIONS now and then; anything but silence and 503 means that the trunk is there."""
-        condition = self._conditions[trunk.name]
-        while True:
-            try:
-                address = (await self._resolver.resolve(trunk))[0]
-                reply = await self._ask(trunk, address, "OPTIONS")
-                answers = not reply.locally_generated and reply.status != UNAVAILABLE
-                said = f"{reply.status} {reply.reason}"
-            except TelephonyError as error:
-                answers, said = False, str(error)
-            if answers is not condition.answers_options:
-                log.warning("trunk %s %s: %s", trunk.name, "is back" if answers else "does not answer", said)
-            condition.answers_options = answers
-            await asyncio.sleep(trunk.options_seconds)
+def contexts_of(trunks: Sequence[Trunk]) -> dict[tuple[str, str], ssl.SSLContext]:
+    """TLS settings by server name and account. TelephonyError when a trunk's certificate files cannot be used."""
+    # A trunk without a transport of its own may have TLS by its NAPTR records.
+    return {
+        (trunk.host.strip("[]"), trunk.tls_account): client_context(trunk.ca_file, trunk.certificate, trunk.key)
+        for trunk in trunks
+        if trunk.transport == TLS or trunk.ca_file or not (trunk.transport or trunk.port_named or trunk.built_in)
+    }
 
-    async def _keep_registered(self, trunk: Trunk) -> None:
-        condition = self._conditions[trunk.name]
-        registration = condition.registration = Registration(self._clock(), "", trunk.register_seconds)
-        while True:
-            wait = (registration.deadline or 0.0) - self._clock()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            before = registration.state
-            registration.asked()
-            reply = await self._register(trunk, registration.expires, condition)
-            draw = random.random()  # noqa: S311  spreads retries
-            registration.answered(self._clock(), reply.status, reply.reason, reply.headers, draw)
-            if registration.state is not before:
-                words = "is registered with" if registration.state is RegistrationState.REGISTERED else "refuses us"
-                log.warning("trunk %s %s: %d %s", trunk.name, words, reply.status, reply.reason)
 
-    async def _register(self, trunk: Trunk, expires: int, condition: Condition) -> Replied:
-        """One REGISTER, at the first of the registrar's addresses that answers."""
-        try:
-            addresses = await self._resolver.resolve(trunk)
-        except TelephonyError as error:
-            return Replied("", TIMED_OUT, str(error), locally_generated=True)
-        reply = Replied("", TIMED_OUT, "no address", locally_generated=True)
-        for address in addresses:
-            if condition.registration is not None:
-                condition.registration.contact = self._agent.contact(address)
-            reply = await self._ask(trunk, address, "REGISTER", expires)
-            if not reply.locally_generated and reply.status != UNAVAILABLE:
-                break
-        return reply
-
-    def _with_conditions(self) -> list[tuple[Trunk, Condition]]:
-        return [(trunk, self._conditions[trunk.name]) for trunk in self._trunks.values()]
-
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a trunk is not asked any more", exc_info=task.exception())
+def sources_of(trunks: Sequence[Trunk]) -> tuple[str, ...]:
+    """Where trunks send from, besides their own addresses."""
+    return tuple(source for trunk in trunks for source in trunk.sources)

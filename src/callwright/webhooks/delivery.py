@@ -11,6 +11,7 @@ event is sent again later, with the same `webhook-id`: at least once, never sile
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from callwright.errors import EgressError, StorageError, StorageUnavailable
 from callwright.retries import GIVE_UP_SECONDS, HOUR, wait_seconds
 from callwright.telemetry.clock import Clock
 from callwright.webhooks.schedule import Verdict, asked_wait_seconds, judge
+from callwright.webhooks.signing import signed_headers
 
 TIMEOUT_SECONDS: Final = 15.0
 MOST_PER_ENDPOINT: Final = 8
@@ -81,6 +83,7 @@ class Outbox(Protocol):
 
     async def delivery_lanes(self) -> Sequence[Lane]: ...
     async def due_deliveries(self, sub_account_id: str, kind: str, limit: int) -> Sequence[DueDelivery]: ...
+    async def signing_secrets(self, sub_account_id: str, kind: str) -> Sequence[str]: ...
     async def record_attempt(
         self,
         delivery_id: str,
@@ -141,9 +144,9 @@ class _Try:
     asked_wait_seconds: float = 0.0
 
 
-def headers_of(delivery: DueDelivery) -> dict[str, str]:
-    """The headers of an event: what it is, who we are (verbatim), and an id that is the same on every try."""
-    headers = {"Content-Type": "application/json", "webhook-id": delivery.event_id}
+def headers_of(delivery: DueDelivery, secrets: Sequence[str], at: float) -> dict[str, str]:
+    """The headers of an event sent at `at` (wall clock): what it is, who we are (verbatim), and its signature."""
+    headers = {"Content-Type": "application/json", **signed_headers(delivery.event_id, at, delivery.body, secrets)}
     if delivery.http_auth_header is not None:
         headers["Authorization"] = delivery.http_auth_header
     return headers
@@ -168,15 +171,21 @@ class Deliverer:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        wall_clock: Callable[[], float] = time.time,
         timeout_seconds: float = TIMEOUT_SECONDS,
         idle_look_seconds: float = IDLE_LOOK_SECONDS,
     ) -> None:
-        """`sleep` waits in platform time and `jitter` gives numbers from 0 to 1; both are handed in by tests."""
+        """`sleep` waits in platform time and `jitter` gives numbers from 0 to 1; both are handed in by tests.
+
+        `wall_clock` tells receivers when an event was sent. It is not the platform's, which stands still while the
+        machine sleeps: receivers refuse what is minutes old.
+        """
         self._outbox = outbox
         self._post = post
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
+        self._wall_clock = wall_clock
         self._timeout_seconds = timeout_seconds
         self._idle_look_seconds = idle_look_seconds
         self._endpoints: dict[tuple[str, str], _Endpoint] = {}
@@ -299,6 +308,9 @@ class Deliverer:
         """Use an endpoint's room: how many were put on the way, and when its next event is due (or infinity)."""
         most = room + len(endpoint.sending) + 1  # those on the way are still due in the database; one more tells when
         try:
+            secrets = await self._outbox.signing_secrets(lane.sub_account_id, lane.kind)
+            if not secrets:
+                return 0, float("inf")  # the webhook was taken away a moment ago
             due = await self._outbox.due_deliveries(lane.sub_account_id, lane.kind, most)
         except StorageUnavailable:
             raise
@@ -317,7 +329,7 @@ class Deliverer:
                 break
             begun += 1
             endpoint.sending.add(delivery.delivery_id)
-            task = asyncio.create_task(self._carry(delivery, endpoint))
+            task = asyncio.create_task(self._carry(delivery, secrets, endpoint))
             self._on_the_way.add(task)
             task.add_done_callback(self._on_the_way.discard)
             task.add_done_callback(_report)
@@ -325,11 +337,11 @@ class Deliverer:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    async def _carry(self, delivery: DueDelivery, endpoint: _Endpoint) -> None:
+    async def _carry(self, delivery: DueDelivery, secrets: Sequence[str], endpoint: _Endpoint) -> None:
         """One try of one event, written down."""
         endpoint_was_sound, delivered, recorded = endpoint.sound, False, False
         try:
-            outcome = await self._try(delivery)
+            outcome = await self._try(delivery, secrets)
             delivered = endpoint.sound = outcome.verdict is Verdict.DELIVERED
             if outcome.asked_wait_seconds:
                 endpoint.not_before = max(endpoint.not_before, outcome.at + outcome.asked_wait_seconds)
@@ -343,12 +355,11 @@ class Deliverer:
             if not delivered or not recorded or not endpoint_was_sound or self._look_again:
                 self.wake()  # there is a retry to wait for, or room for somebody
 
-    async def _try(self, delivery: DueDelivery) -> _Try:
+    async def _try(self, delivery: DueDelivery, secrets: Sequence[str]) -> _Try:
         began = self._clock()
+        headers = headers_of(delivery, secrets, self._wall_clock())
         try:
-            answer = await self._post(
-                delivery.url, delivery.body, headers_of(delivery), within_seconds=self._timeout_seconds
-            )
+            answer = await self._post(delivery.url, delivery.body, headers, within_seconds=self._timeout_seconds)
         except EgressError as error:
             at = self._clock()
             return _Try(at, round((at - began) * 1000), Verdict.RETRY, error=str(error))

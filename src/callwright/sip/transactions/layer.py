@@ -210,7 +210,12 @@ class TransactionLayer:
         """Our Contact for a peer that is reached there."""
         transport = transport_of(peer)
         parameter = "" if transport == UDP else f";transport={transport.lower()}"
-        return f"<sip:{self.profile.user}@{self._sent_by[transport]}{parameter}>"
+        return f"<sip:{self.profile.user}@{self._place(peer)}{parameter}>"
+
+    def _place(self, peer: Address) -> str:
+        """Host and port that a peer at that address reaches us at."""
+        place = self.profile.reached_at(peer)
+        return self._sent_by[transport_of(peer)] if place is None else host_port_text(*place)
 
     def _timers(self, peer: Address) -> Timers:
         return self.profile.timers if transport_of(peer) == UDP else self._reliable
@@ -238,7 +243,8 @@ class TransactionLayer:
             return
         # RFC 3261 §18.1.2: without the sent-by that we put into our Vias, "the response MUST be silently discarded".
         transaction = self._clients.get((via.branch or "", envelope.cseq.method))
-        if transaction is None or host_port_text(via.host, via.port) not in self._sent_by.values():
+        ours = "" if transaction is None else transaction.request.headers.get("Via") or ""
+        if transaction is None or f" {host_port_text(via.host, via.port)};" not in ours:
             self.counts["stray response"] += 1
             return
         sequence = str(envelope.cseq)
@@ -287,7 +293,7 @@ class TransactionLayer:
         transport = transport_of(destination)
         alias = "" if transport == UDP else ";alias"
         branch = f"{BRANCH_COOKIE}{self.token()}"
-        return f"SIP/2.0/{transport} {self._sent_by[transport]};rport{alias};branch={branch}"
+        return f"SIP/2.0/{transport} {self._place(destination)};rport{alias};branch={branch}"
 
     # Server side
 

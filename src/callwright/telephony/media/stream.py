@@ -1,7 +1,11 @@
 """One stream as telephony sees it: our end, their end, and the figures when it is over."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+CLOCK_RATES = {"PCMU": 8000, "PCMA": 8000, "G722": 8000, "OPUS": 48_000}
+"""Encoding name → ticks of its RTP clock in a second (RFC 3551 §4.5, RFC 7587 §4.1)."""
 
 
 class Direction(StrEnum):
@@ -33,6 +37,16 @@ class LocalMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class Srtp:
+    """A suite of RFC 4568 or 6188, and the keys that were exchanged."""
+
+    suite: str
+    sending: bytes = field(repr=False)
+    "master key and, behind it, the salt"
+    receiving: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteMedia:
     """Their end, as the session descriptions agreed upon it. Only packets from this address and port are taken."""
 
@@ -40,9 +54,9 @@ class RemoteMedia:
     "IPv4 or IPv6 literal of our host's family"
     port: int
     codec: str
-    "RTP encoding name: PCMU or PCMA"
+    "RTP encoding name of what we send: PCMU, PCMA, G722 or OPUS"
     payload_type: int
-    "the number that stands for the codec, both ways"
+    "the number that stands for it, on what we send"
     event_payload_type: int | None = None
     "the number under which the peer sends us telephone-events: the one our description names; None when not agreed"
     direction: Direction = Direction.SENDRECV
@@ -52,6 +66,25 @@ class RemoteMedia:
     "from a=rtcp (RFC 3605); None is `address`"
     rtcp_port: int | None = None
     "from a=rtcp (RFC 3605); None is the port above `port`"
+    ptime_ms: int = 20
+    "sound in each packet that we send: 10 to 60 in steps of 10"
+    heard: Mapping[int, str] = field(default_factory=dict)
+    "payload type → encoding name of the sound that the peer may send; empty: `payload_type` and `codec`"
+    event_clock_rate: int = 8000
+    "of the telephone-events that the peer takes from us"
+    heard_event_clock_rate: int = 8000
+    "of those that it sends"
+    rtcp_mux: bool = False
+    "RTCP comes and goes over the RTP port (RFC 5761)"
+    srtp: Srtp | None = None
+    "None: in the clear"
+    symmetric: bool = False
+    "the first source that sends what was agreed upon is believed instead of `address` and `port`, and sent to"
+
+    @property
+    def sounds(self) -> Mapping[int, str]:
+        """Payload type → encoding name of the sound that the peer may send."""
+        return self.heard or {self.payload_type: self.codec}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def _nodes() -> None:
 
 def _events() -> None:
     op.add_column("sub_accounts", sa.Column("last_event", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
+    op.add_column("sub_accounts", sa.Column("followed_until", sa.Double()))
+    op.create_index("ix_deliveries_event_id", "deliveries", ["event_id"])
     op.create_table(
         "events",
         sa.Column("sub_account_id", sa.String(length=64), nullable=False),
