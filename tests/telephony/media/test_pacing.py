@@ -30,9 +30,7 @@ class OnAir:
     """One call that sends, and what it sent."""
 
     def __init__(self, pacer: Pacer, by_itself: bool = False, first: tuple[int, int] = (7, 7)) -> None:
-        self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.near.setblocking(False)
-        self.far.setblocking(False)
+        self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.told: list[tuple[str, str]] = []
         self.refuses = False
         self._heard: list[RtpPacket] = []

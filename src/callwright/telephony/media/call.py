@@ -10,7 +10,7 @@ from typing import Protocol
 from callwright.errors import RtpError, TelephonyError
 from callwright.rtp import rtcp
 from callwright.rtp.statistics import mos
-from callwright.telephony.media.framing import G711
+from callwright.telephony.media.framing import framing
 from callwright.telephony.media.hearing import Hearing
 from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
 from callwright.telephony.media.lane import Lane
@@ -65,6 +65,8 @@ def rtp_place(remote: RemoteMedia) -> Place:
 
 def rtcp_place(remote: RemoteMedia) -> Place:
     """Where its RTCP comes from; the same place when the two share a port (RFC 5761)."""
+    if remote.rtcp_mux:
+        return rtp_place(remote)
     return str(ip_address(remote.rtcp_address or remote.address)), remote.rtcp_port or remote.port + 1
 
 
@@ -119,7 +121,9 @@ class Call:
     # Where it goes
 
     def collides(self, remote: RemoteMedia) -> bool:
-        """Is another call of this port where this one is to go?"""
+        """Does it need a port of its own: because another call of this one is where it is to go, or goes anywhere?"""
+        if remote.symmetric:
+            return self.port.is_shared
         return self.port.holds(rtp_place(remote), rtcp_place(remote), self)
 
     def move(self, port: LocalPort, now: float) -> LocalPort:
@@ -142,7 +146,8 @@ class Call:
         if before != remote or self.remote is None:
             self._leave_place(now)
             self._take_place(remote, now)
-        self.outbound.agree(remote.codec, G711, remote.payload_type, remote.direction.sends, files, now)
+        cut = framing(remote.ptime_ms)
+        self.outbound.agree(remote.codec, cut, remote.payload_type, remote.direction.sends, files, now)
         self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
         self.hearing.agree(remote)
         self._enter(now)

@@ -23,5 +23,13 @@ class Framing:
         return self.frame_bytes == FAST_FRAME_BYTES and self.frame_seconds == FAST_FRAME_SECONDS
 
 
-G711: Final = Framing(FAST_FRAME_BYTES, 160, FAST_FRAME_SECONDS)
-"""PCMU and PCMA at 20 ms; G.722, too, whose RTP clock counts 8,000 ticks a second (RFC 3551 §4.5.2)."""
+_BYTES_PER_MS: Final = 8
+"""Of PCMU, PCMA and G.722, whose RTP clocks all count 8 ticks in that time (RFC 3551 §4.5.2 says why G.722's does)."""
+
+
+def framing(ptime_ms: int) -> Framing:
+    """What `ptime_ms` of PCMU, PCMA or G.722 are."""
+    return Framing(_BYTES_PER_MS * ptime_ms, _BYTES_PER_MS * ptime_ms, ptime_ms / 1000)
+
+
+G711: Final = framing(20)
