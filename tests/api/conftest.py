@@ -23,6 +23,7 @@ from callwright.callflow.summary import LegSummary, SessionSummary
 from callwright.contract.policy import RequestPolicy
 from callwright.contract.webhooks import session_summary
 from callwright.settings import HostPort
+from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
 from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
 
@@ -43,12 +44,13 @@ class MemoryBoard:
         self.failure: Exception | None = None
         "raised by the next accept"
 
-    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
+    async def accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None = None) -> str:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
         session_id = str(uuid.uuid4())
-        await self._store.accept_session(session_id, sub_account_id, callflow, self._clock())
+        kept = None if keep is None else keep(session_id)
+        await self._store.accept_session(session_id, sub_account_id, callflow, self._clock(), kept)
         self._traces[session_id] = Trace(session_id)
         self.accepted.append((session_id, sub_account_id, callflow))
         self.happen(session_id, "session.accepted")
@@ -126,6 +128,7 @@ class Installation:
     address: HostPort
     store: Store
     board: MemoryBoard
+    platform: Platform
     key: str
     "of riders_hq"
     other_key: str
@@ -237,7 +240,9 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     hooks = {"response": [check_answer_is_described]}
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
-        installation = Installation(client, server.address, store, board, key, other_key, read_only_key, revoked_key)
+        installation = Installation(
+            client, server.address, store, board, platform, key, other_key, read_only_key, revoked_key
+        )
         installation.moment = moment
         yield installation
     await server.stop()

@@ -88,6 +88,7 @@ class Node:
                 lambda leg_id, event: board.post(leg_id, event),
                 received=lambda call: board.received(call),
                 recorded=recordings.done,
+                keep=store.keep_dialog,
             )
             board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock)
             await recordings.start()

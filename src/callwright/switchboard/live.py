@@ -232,7 +232,7 @@ class LiveSession:
         """The intent first, durably; then the INVITE (a leg that may have been dialled is never dialled again)."""
         clock = self._rooms.clock
         try:
-            route = self._rooms.lines.route(command.destination)
+            route = self._rooms.lines.route(command.destination, command.source)
             await self._rooms.records.record_dial_intent(
                 self.session.session_id,
                 command.leg_id,
@@ -241,6 +241,7 @@ class LiveSession:
                 clock(),
                 source=command.source,
                 destination=command.destination,
+                dialog=route.dialog,
             )
         except (TelephonyError, StorageError) as error:
             self.post(

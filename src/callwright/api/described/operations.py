@@ -17,10 +17,11 @@ REASONS = {
     401: "no API key, or none that is live",
     403: "the API key may only read",
     404: "no such sub-account, or not the key's own",
+    409: "a request with this Idempotency-Key is under way; see Retry-After",
     408: "the body did not arrive in time",
     413: "the body is too large",
     415: "the body is encoded",
-    422: "the request makes no sense",
+    422: "the request makes no sense, or its Idempotency-Key was used for another",
     500: "callwright failed; the log has the request under the id of this answer",
     503: "no capacity now; see Retry-After",
 }
@@ -32,11 +33,11 @@ WITH_BODY = (*ALWAYS, 408, 413, 415)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A part of the path or query."""
+    """A part of the path or query, or a header."""
 
     schema: Schema
     description: str
-    in_query: bool = False
+    place: Literal["path", "query", "header"] = "path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Operation:
     "name of the body's schema"
     request_required: bool = True
     query: tuple[str, ...] = ()
+    once: bool = False
+    "takes an Idempotency-Key"
     public: bool = False
     "asks for no API key"
     reasons: Mapping[int, str] = field(default_factory=dict)
@@ -77,15 +80,20 @@ PARAMETERS: dict[str, Parameter] = {
     "number": Parameter(text(pattern=r"^\+?[0-9]{7,15}$"), "with or without +"),
     "kind": Parameter(one_of(*WEBHOOK_TYPES), "which webhook"),
     "token": Parameter(text(1, 100, r"^[A-Za-z0-9_\-]+$"), "from the job's answer"),
-    "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", in_query=True),
-    "status": Parameter(one_of(*STATUSES), "of the session", in_query=True),
-    "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", in_query=True),
-    "to": Parameter(text(), "accepted before", in_query=True),
-    "destination": Parameter(text(), "of any leg; E.164", in_query=True),
-    "limit": Parameter(whole(1, 200), "sessions on a page", in_query=True),
-    "page": Parameter(text(), "`nextPage` of the page before", in_query=True),
+    "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", "query"),
+    "status": Parameter(one_of(*STATUSES), "of the session", "query"),
+    "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", "query"),
+    "to": Parameter(text(), "accepted before", "query"),
+    "destination": Parameter(text(), "of any leg; E.164", "query"),
+    "limit": Parameter(whole(1, 200), "sessions on a page", "query"),
+    "Idempotency-Key": Parameter(
+        text(1, 255, "^[!-~]([ -~]*[!-~])?$"),
+        "with the same one within 72 hours, the same request is answered once more and not carried out again",
+        "header",
+    ),
+    "page": Parameter(text(), "`nextPage` of the page before", "query"),
 }
-"""By the name they have in a route's path, or in the query."""
+"""By the name they have in a route's path, in the query, or as headers."""
 
 WIRE_NAMES = {
     "sub_account_id": "subAccountId",
@@ -108,6 +116,7 @@ OPERATIONS: dict[str, Operation] = {
         statuses=(400, *WITH_BODY, 422),
         answer="CallflowCreated",
         request="CallflowRequest",
+        once=True,
         links={"show_session": "sessionId", "hang_up_session": "sessionId", "list_recordings": "sessionId"},
     ),
     "send_call": Operation(
@@ -117,6 +126,7 @@ OPERATIONS: dict[str, Operation] = {
         statuses=(400, *WITH_BODY, 422),
         answer="CallflowCreated",
         request="OldCallRequest",
+        once=True,
         links={"show_session": "sessionId", "hang_up_session": "sessionId", "list_recordings": "sessionId"},
     ),
     "ask_verification": Operation(
@@ -126,6 +136,7 @@ OPERATIONS: dict[str, Operation] = {
         statuses=(400, *WITH_BODY),
         answer="Verification",
         request="VerificationRequest",
+        once=True,
         links={"check_verification": "sessionId"},
         reasons={403: "the API key may only read, or the code was asked for again too early"},
     ),
@@ -180,6 +191,7 @@ OPERATIONS: dict[str, Operation] = {
         status=202,
         answer="ExportStarted",
         request="ExportRequest",
+        once=True,
         request_required=False,
         links={"show_export": "jobId", "cancel_export": "jobId"},
     ),
