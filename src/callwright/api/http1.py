@@ -404,7 +404,7 @@ class ServerConnection(asyncio.Protocol):
             if not exchange.has_begun and exchange is self._current:
                 self._refuse(500)
         if not exchange.is_answered and exchange is self._current:
-            self._transport.close()
+            self._transport.abort()  # a client that takes nothing would keep it open
 
     def _spoil(self, status: int) -> None:
         """What came cannot be read, nor what may follow. Requests that came whole before it are answered still."""

@@ -343,7 +343,7 @@ def decode_summary(text: str) -> SessionSummary:
 
 def encode_trace(trace: Trace) -> bytes:
     """What the trace holds now → JSON (not compressed yet: that is left to a thread that may take its time)."""
-    return _encode(_TraceRecord(tuple(trace.entries)))
+    return _encode(_TraceRecord(tuple((entry.at, entry.kind, entry.fields) for entry in trace.entries)))
 
 
 def compress_trace(encoded: bytes) -> bytes:
