@@ -1,5 +1,6 @@
 """One callwright node: every room, put together from settings. Started by `run`, `serve` and the tests alike."""
 
+import asyncio
 import contextlib
 import logging
 import uuid
@@ -21,6 +22,7 @@ from callwright.egress import Egress
 from callwright.errors import SettingsError, TelephonyError
 from callwright.node import wiring
 from callwright.node.accounts import prepare_accounts
+from callwright.node.trunks import Trunks
 from callwright.recordings.shelf import Recordings
 from callwright.settings import Settings
 from callwright.simulator.carrier import Carrier, Heard
@@ -32,6 +34,7 @@ from callwright.switchboard.customer import Customers
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
+from callwright.telephony.trunk import Trunk
 from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
@@ -65,6 +68,8 @@ class Node:
             store = await Store.open(database_url(settings), clock=clock)
             closers.push_async_callback(store.close)
             key = await prepare_accounts(settings, store)
+            trunks = Trunks(settings, store, asyncio.sleep)
+            await trunks.load()
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
             prompts = await _prompts(settings, egress, clock, closers)
@@ -77,7 +82,7 @@ class Node:
                     sip_host=settings.sip.host,
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
-                    trunks=wiring.trunks(settings, carrier),
+                    trunks=_trunks(settings, trunks, carrier),
                     tls=wiring.tls(settings),
                     advertise=settings.advertise,
                     stun=settings.stun,
@@ -97,6 +102,8 @@ class Node:
             except TelephonyError as error:  # an address that is taken or not ours: a matter of settings
                 raise SettingsError(str(error)) from error
             closers.push_async_callback(telephony.stop)
+            trunks.follow(telephony)
+            closers.push_async_callback(trunks.stop)
             await deliverer.start()
             closers.push_async_callback(deliverer.stop)
             taken_up = await board.recover()
@@ -107,7 +114,9 @@ class Node:
             closers.push_async_callback(exporter.stop)
             callbacks = VerificationCallbacks(store, egress.post, clock)
             closers.push_async_callback(callbacks.stop)
-            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, callbacks, clock)
+            platform = _platform(
+                settings, store, board, telephony, trunks, deliverer, exporter, recordings, callbacks, clock
+            )
             http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
@@ -132,6 +141,15 @@ async def _prompts(settings: Settings, egress: Egress, clock: Clock, closers: Cl
     await prompts.start()
     closers.push_async_callback(prompts.stop)
     return prompts
+
+
+def _trunks(settings: Settings, trunks: Trunks, carrier: Carrier | None) -> tuple[Trunk, ...]:
+    """Who carries calls at the start; SettingsError when a server has nobody."""
+    found = trunks.in_use(None if carrier is None else Trunk("built-in", *carrier.address, built_in=True))
+    if not found and not settings.development:
+        words = "no trunk is set. Give one with --trunk sip:HOST:PORT, a [trunks.NAME] table or `callwright trunks add`"
+        raise SettingsError(words)
+    return found
 
 
 async def _carrier(
@@ -181,6 +199,7 @@ def _platform(  # what the API is given
     store: Store,
     board: Switchboard,
     telephony: Telephony,
+    trunks: Trunks,
     deliverer: Deliverer,
     exporter: Exporter,
     recordings: Recordings,
@@ -195,6 +214,7 @@ def _platform(  # what the API is given
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
+        trunks=trunks,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
         wake_exports=exporter.wake,

@@ -19,7 +19,6 @@ from callwright.recordings.push.s3 import S3Push
 from callwright.recordings.shelf import Recordings
 from callwright.settings import ANY, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.settings_speech import ESPEAK
-from callwright.simulator.carrier import Carrier
 from callwright.speech.providers.azure import AzureSynthesizer
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.providers.google import GoogleSynthesizer
@@ -33,14 +32,6 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
 from callwright.telephony.signalling import Listening
-from callwright.telephony.trunk import Trunk, configured
-
-
-def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
-    if carrier is not None:
-        host, port = carrier.address
-        return (Trunk("built-in", host, port, built_in=True),)
-    return tuple(configured(trunk) for trunk in settings.trunks)
 
 
 def tls(settings: Settings) -> Listening | None:
