@@ -16,7 +16,8 @@
     │   └── EgressRefused        ... because callwright will not go there (address, scheme, redirect)
     ├── PushFailed               a recording cannot be put where its sub-account wants it; later it may
     ├── StorageError             the database did not do it
-    │   └── StorageUnavailable   ... because it is away, locked or full; try again later
+    │   ├── StorageUnavailable   ... because it is away, locked or full; try again later
+    │   └── KeyTaken             ... because another request with the same Idempotency-Key was faster
     └── TelephonyError           no trunk, no port, media process gone
         └── TrunksFull           ... because the trunks take no more calls now
 
@@ -53,14 +54,18 @@ class SettingsError(CallwrightError):
 class ContractError(CallwrightError):
     """A customer's request is refused before anything was done.
 
-    `status_code` is the contract's (§3), `http_status` follows §13 row 10, `message` is the text on the wire.
+    `status_code` is the contract's (§3), `http_status` follows §13 row 10, `message` is the text on the wire;
+    `retry_after_seconds` is said to a client that may come back then.
     """
 
-    def __init__(self, status_code: int, http_status: int, message: str) -> None:
+    def __init__(
+        self, status_code: int, http_status: int, message: str, *, retry_after_seconds: int | None = None
+    ) -> None:
         super().__init__(message)
         self.status_code = status_code
         self.http_status = http_status
         self.message = message
+        self.retry_after_seconds = retry_after_seconds
 
 
 class SipSyntaxError(CallwrightError):
@@ -123,6 +128,10 @@ class StorageError(CallwrightError):
 
 class StorageUnavailable(StorageError):
     """The database is away, locked or full; nothing was written, trying later may work."""
+
+
+class KeyTaken(StorageError):
+    """Another request with the same Idempotency-Key was taken a moment ago; nothing was written for this one."""
 
 
 class TelephonyError(CallwrightError):

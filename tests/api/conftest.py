@@ -14,6 +14,7 @@ import httpx
 import pytest_asyncio
 
 from callwright.api.app import create_app, openapi_document
+from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
 from callwright.api.server import BoundedProtocol, serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
@@ -26,6 +27,7 @@ from callwright.errors import TelephonyError
 from callwright.node.trunks import Trunks
 from callwright.settings import HostPort, load
 from callwright.sip.outputs import Address, Replied
+from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
 from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
 from callwright.telephony.condition import TrunkReport
@@ -48,12 +50,13 @@ class MemoryBoard:
         self.failure: Exception | None = None
         "raised by the next accept"
 
-    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
+    async def accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None = None) -> str:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
         session_id = str(uuid.uuid4())
-        await self._store.accept_session(session_id, sub_account_id, callflow, self._clock())
+        kept = None if keep is None else keep(session_id)
+        await self._store.accept_session(session_id, sub_account_id, callflow, self._clock(), kept)
         self._traces[session_id] = Trace(session_id)
         self.accepted.append((session_id, sub_account_id, callflow))
         self.happen(session_id, "session.accepted")
@@ -173,6 +176,7 @@ class Installation:
     address: HostPort
     store: Store
     board: MemoryBoard
+    platform: Platform
     key: str
     "of riders_hq"
     other_key: str
@@ -279,6 +283,8 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     trunks = Trunks(settings, store, asyncio.sleep)
     await trunks.load()
     trunks.follow(line)
+    feed = EventFeed(store)
+    store.on_event = feed.notice
     platform = Platform(
         board=board,
         trunks=trunks,
@@ -288,6 +294,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,
         draining=lambda: installation.draining,
+        feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=lambda: installation.woken.append("deliveries"),
         wake_exports=lambda: installation.woken.append("exports"),
@@ -298,11 +305,22 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
         installation = Installation(
-            client, server.address, store, board, key, other_key, read_only_key, admin_key, line, revoked_key
+            client,
+            server.address,
+            store,
+            board,
+            platform,
+            key,
+            other_key,
+            read_only_key,
+            admin_key,
+            line,
+            revoked_key,
         )
         installation.moment = moment
         yield installation
     await trunks.stop()
+    await feed.stop()
     await server.stop()
     await callbacks.stop()
     await store.close()

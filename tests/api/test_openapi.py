@@ -65,7 +65,7 @@ async def test_links_lead_to_routes_by_a_parameter_that_they_have() -> None:
 async def test_every_parameter_has_a_use() -> None:
     in_paths = {place for _, _, path, *_ in ROUTES for place in re.findall(r"\{(\w+)\}", path)}
     in_queries = {name for operation in OPERATIONS.values() for name in operation.query}
-    assert in_paths | in_queries | {"verification_id"} == PARAMETERS.keys()
+    assert in_paths | in_queries | {"verification_id", "Idempotency-Key"} == PARAMETERS.keys()
 
 
 async def test_a_wrong_method_is_told_which_are_right(api: "Installation") -> None:

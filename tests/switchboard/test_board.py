@@ -59,10 +59,13 @@ class ScriptedLine:
         "the key that a callee presses as soon as somebody listens"
         self.before_dial: Callable[[str], None] = lambda leg_id: None
 
-    def route(self, destination: str) -> Route:
+    def route(self, destination: str, source: str) -> Route:
         if not self.trunk_is_there:
             raise TelephonyError(f"no trunk for {destination}")
         return Route("carrier", "call-id-1")
+
+    async def end_orphan(self, leg_id: str, trunk: str, dialog: str, trace: Trace) -> None:
+        self.asked.append(f"end {leg_id} on {trunk}: {dialog}")
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         self.before_dial(leg_id)

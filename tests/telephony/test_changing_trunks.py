@@ -62,7 +62,7 @@ async def until(look: Callable[[], bool]) -> None:
 async def test_a_trunk_that_is_added_takes_calls_at_once() -> None:
     async with carrier_with() as carrier, line_over() as line:
         with pytest.raises(TelephonyError, match="none is configured"):
-            line.telephony.route(NUMBER)
+            line.telephony.route(NUMBER, "+6531350000")
         await line.telephony.change_trunks([Trunk("new", *carrier.address)])
         leg = line.dial(NUMBER)
         await line.until(leg, Answered)

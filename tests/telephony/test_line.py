@@ -276,7 +276,7 @@ async def test_a_leg_is_dialled_once(exchange: Exchange) -> None:
     line = exchange.line
     leg = line.dial(FOR_EVER)
     with pytest.raises(ValueError, match="dialled already"):
-        line.telephony.dial(leg, "+6531350000", FOR_EVER, line.telephony.route(FOR_EVER), Trace("other"))
+        line.telephony.dial(leg, "+6531350000", FOR_EVER, line.telephony.route(FOR_EVER, "+6531350000"), Trace("other"))
     line.telephony.hang_up(leg)
     await line.until(leg, NotAnswered)
 
@@ -366,7 +366,7 @@ async def test_a_trunk_whose_name_is_not_resolved_is_an_error_of_ours() -> None:
 async def test_without_a_trunk_there_is_no_route() -> None:
     async with line_over() as line:
         with pytest.raises(TelephonyError, match="--trunk"):
-            line.telephony.route("+6512345678")
+            line.telephony.route("+6512345678", "+6531350000")
 
 
 async def test_without_a_free_port_a_leg_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ async def test_a_trunk_that_is_not_there_is_passed_over_and_then_tried_last() ->
             leg = line.dial(NUMBER)
             await line.until(leg, Answered)
             assert [entry.fields["trunk"] for entry in line.entries(leg, "telephony.trunk")] == ["dead", "good"]
-            assert line.telephony.route(NUMBER).trunk == "good"
+            assert line.telephony.route(NUMBER, "+6531350000").trunk == "good"
             line.telephony.hang_up(leg)
 
 
@@ -359,7 +359,7 @@ async def test_options_find_out_who_is_there() -> None:
         here = Trunk("here", *there.address, group="g", priority=2, options_seconds=1)
         dead = Trunk("dead", "127.0.0.1", unused_port(), group="g", priority=1, options_seconds=1)
         async with line_over(dead, here) as line:
-            await until(lambda: line.telephony.route(NUMBER).trunk == "here")
+            await until(lambda: line.telephony.route(NUMBER, "+6531350000").trunk == "here")
             await until(lambda: bool(there.requests))
             assert there.requests[0].method == "OPTIONS"
 

@@ -21,6 +21,7 @@ from callwright.api.platform import Platform
 from callwright.api.routes import (
     callflows,
     calls,
+    event_feed,
     events,
     exports,
     health,
@@ -77,6 +78,7 @@ ROUTES: tuple[tuple[str, str, str, Endpoint, ErrorForm], ...] = (
     ("change_trunk", "PATCH", f"{_TRUNKS}/{{trunk_name}}", trunks.change_trunk, problem_form),
     ("delete_trunk", "DELETE", f"{_TRUNKS}/{{trunk_name}}", trunks.delete_trunk, problem_form),
     ("try_trunk", "POST", f"{_TRUNKS}/{{trunk_name}}/test", trunks.try_trunk, problem_form),
+    ("follow_events", "GET", f"{_OWN}/events", event_feed.follow_events, problem_form),
     ("healthz", "GET", "/healthz", health.healthz, plain_form),
     ("readyz", "GET", "/readyz", health.readyz, plain_form),
     ("openapi", "GET", "/openapi.json", openapi.show_openapi, plain_form),

@@ -82,7 +82,10 @@ def problem_form(error: ContractError, exchange: Exchange) -> Reply:
 
 
 def _refused(error: ContractError, body: dict[str, object], media_type: bytes = JSON) -> Reply:
-    return json_reply(error.http_status, body, media_type, _HEADERS.get(error.http_status))
+    headers = _HEADERS.get(error.http_status)
+    if error.retry_after_seconds is not None:
+        headers = {**(headers or {}), b"retry-after": b"%d" % error.retry_after_seconds}
+    return json_reply(error.http_status, body, media_type, headers)
 
 
 class Edge:

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from callwright.api.feed import EventFeed
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.plan import Callflow
 from callwright.contract.policy import RequestPolicy
 from callwright.contract.trunks import TrunkEntry, TrunkTried
 from callwright.errors import CallwrightError
+from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
@@ -19,8 +21,8 @@ from callwright.telemetry.trace import TraceEntry
 class Board(Protocol):
     """Runs sessions: `switchboard.board.Switchboard`."""
 
-    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
-        """Session id, durable. BusyError or StorageError: nothing was done."""
+    async def accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None = None) -> str:
+        """Session id, durable, with what `keep` says of it. BusyError or StorageError: nothing was done."""
 
     def watch(self, session_id: str) -> AsyncIterator[TraceEntry]:
         """What happened so far and what happens until the record is durable; nothing if the session is not live."""
@@ -82,6 +84,8 @@ class Platform:
     draining: Callable[[], bool]
     "the process stops: no new calls"
     trunks: TrunkDesk
+    feed: EventFeed
+    "the followers of events"
     verification_callbacks: VerificationCallbacks
     "told what became of verifications"
     wake_deliveries: Callable[[], None] = lambda: None
@@ -95,5 +99,7 @@ class Platform:
     metrics: Metrics = field(default_factory=Metrics)
     body_seconds: float = 10.0
     "how long a request's body may take to arrive"
+    repeatable: set[tuple[str, str]] = field(default_factory=set)
+    "sub-account and Idempotency-Key of the requests that are under way"
     metrics_readers: str = "loopback"
     "who may read /metrics: loopback, any or off"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ import msgspec
 from callwright import numbers
 from callwright.api.app import create_app
 from callwright.api.exports import Exporter
+from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
@@ -34,7 +35,7 @@ from callwright.switchboard.customer import Customers
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
-from callwright.telephony.trunk import Trunk
+from callwright.telephony.trunk import Trunk, wide_codecs
 from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Node:
             await trunks.load()
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
-            prompts = await _prompts(settings, egress, clock, closers)
+            prompts = await _prompts(settings, egress, clock, wide_codecs(trunks.in_use()), closers)
             carrier = await _carrier(settings, clock, on_heard, closers)
             deliverer = Deliverer(store, egress.post, clock)
             recordings = wiring.recordings(settings, store, egress, clock, deliverer.wake)
@@ -93,6 +94,7 @@ class Node:
                 lambda leg_id, event: board.post(leg_id, event),
                 received=lambda call: board.received(call),
                 recorded=recordings.done,
+                keep=store.keep_dialog,
             )
             board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock)
             await recordings.start()
@@ -114,11 +116,14 @@ class Node:
             closers.push_async_callback(exporter.stop)
             callbacks = VerificationCallbacks(store, egress.post, clock)
             closers.push_async_callback(callbacks.stop)
+            feed = EventFeed(store)
+            store.on_event = feed.notice
             platform = _platform(
-                settings, store, board, telephony, trunks, deliverer, exporter, recordings, callbacks, clock
+                settings, store, board, telephony, trunks, deliverer, exporter, recordings, callbacks, feed, clock
             )
             http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
+            closers.push_async_callback(feed.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
 
     async def stop(self, drain_seconds: float) -> int:
@@ -130,13 +135,14 @@ class Node:
         return cut_off
 
 
-async def _prompts(settings: Settings, egress: Egress, clock: Clock, closers: Closers) -> Prompts:
+async def _prompts(settings: Settings, egress: Egress, clock: Clock, wide: Sequence[str], closers: Closers) -> Prompts:
     prompts = Prompts(
         Path(settings.data) / "prompts",
         egress,
         clock,
-        synthesizers=wiring.speech_engines(settings, egress, clock),
+        synthesizers=wiring.speech_engines(settings, egress, clock, is_wide=bool(wide)),
         workers=settings.speech_workers,
+        wide_codecs=wide,
     )
     await prompts.start()
     closers.push_async_callback(prompts.stop)
@@ -204,6 +210,7 @@ def _platform(  # what the API is given
     exporter: Exporter,
     recordings: Recordings,
     callbacks: VerificationCallbacks,
+    feed: EventFeed,
     clock: Clock,
 ) -> Platform:
     return Platform(
@@ -215,6 +222,7 @@ def _platform(  # what the API is given
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
         trunks=trunks,
+        feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
         wake_exports=exporter.wake,

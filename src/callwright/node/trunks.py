@@ -22,7 +22,7 @@ from callwright.sip.streams import place_text
 from callwright.storage.store import Store
 from callwright.storage.trunks import StoredTrunk
 from callwright.telephony.condition import TrunkReport
-from callwright.telephony.trunk import Trunk, configured
+from callwright.telephony.trunk import Trunk, configured, wide_codecs
 from callwright.telephony.trunking import contexts_of
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class Trunks:
         self._edition = -1
         self._line: Line
         self._built_in: Trunk | None = None
+        self._wide: tuple[str, ...] | None = None
+        "the codecs besides G.711 that prompts are made in; None while that is open"
         self._changing = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
 
@@ -81,12 +83,22 @@ class Trunks:
     def in_use(self, built_in: Trunk | None = None) -> tuple[Trunk, ...]:
         """The trunks that carry calls, the first to be called in front; the built-in carrier when there is none."""
         self._built_in = built_in or self._built_in
-        trunks = tuple(configured(known.trunk) for known in self._known if not known.problem)
+        trunks = tuple(self._usable(configured(known.trunk)) for known in self._known if not known.problem)
         return trunks or ((self._built_in,) if self._built_in is not None else ())
+
+    def _usable(self, trunk: Trunk) -> Trunk:
+        """With the codecs that prompts are made in, which a start decides."""
+        missing = () if self._wide is None else tuple(name for name in wide_codecs([trunk]) if name not in self._wide)
+        if not missing:
+            return trunk
+        log.warning("trunk %s: %s is offered from the next start on", trunk.name, ", ".join(missing))
+        codecs = tuple(name for name in trunk.codecs if name not in missing)
+        return replace(trunk, codecs=codecs or ("PCMU", "PCMA"))
 
     def follow(self, line: Line) -> None:
         """From now on tell `line` of changes."""
         self._line = line
+        self._wide = wide_codecs(self.in_use())
         self._following = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:

@@ -117,7 +117,7 @@ class LoopbackLine:
         """Call somebody; returns the leg's id."""
         leg_id = f"leg-{next(self._numbers)}-{number}"
         self.traces[leg_id] = Trace(session_id or f"session-{leg_id.replace('+', '')}")
-        self.telephony.dial(leg_id, CALLER, number, self.telephony.route(number), self.traces[leg_id])
+        self.telephony.dial(leg_id, CALLER, number, self.telephony.route(number, CALLER), self.traces[leg_id])
         return leg_id
 
     async def until(self, leg_id: str, kind: type[SomeEvent]) -> SomeEvent:

@@ -248,7 +248,7 @@ class NameAddr:
         before = before.strip()
         if before:
             # The RFC wants tokens; accents and dots from real phones are harmless, separators are not.
-            if display or not set(before).isdisjoint('",;>@:\\'):
+            if display or not set(before).isdisjoint('",;>@:\\') or not before.replace("\t", " ").isprintable():
                 raise SipSyntaxError(f"display name {before[:40]!r} needs quotes")
             display = " ".join(before.split())
         uri, closed, param_text = rest.partition(">")

@@ -20,11 +20,14 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.call import ALLOW, SUPPORTED, TOO_BRIEF, Call
 from callwright.sip.call_in import CallIn
 from callwright.sip.call_out import CallOut
+from callwright.sip.dialog import dialog_of_client
 from callwright.sip.digest import Credentials
-from callwright.sip.envelope import Arrival, read_envelope
+from callwright.sip.envelope import Arrival, Envelope, read_envelope
 from callwright.sip.info import DIGIT_TYPES
 from callwright.sip.inquiry import Inquiry
-from callwright.sip.message import Request, Response
+from callwright.sip.memo import SEQUENCE_GAP, Memo, memo_of_invite
+from callwright.sip.message import Headers, Request, Response
+from callwright.sip.orphan import AnsweredOrphan, ReceivedOrphan, UnansweredOrphan
 from callwright.sip.outputs import Address, Output, Transmit
 from callwright.sip.parse import BrokenRequest, is_keepalive, parse, serialize
 from callwright.sip.profile import EXTENSIONS, METHODS, AgentProfile
@@ -50,8 +53,9 @@ class UserAgent:
         self._profile = profile
         self._token = token
         self._layer = TransactionLayer(profile, token)
-        self._calls: dict[str, CallOut | CallIn] = {}
-        self._by_tag: dict[str, CallOut | CallIn] = {}
+        self._layer.answered_late = self._answered_late
+        self._calls: dict[str, Call] = {}
+        self._by_tag: dict[str, Call] = {}
         self._tag_key = token().encode()[: hashlib.blake2s.MAX_KEY_SIZE]
         self.counts: Counter[str] = self._layer.counts
         "messages dropped or refused, by why"
@@ -87,17 +91,65 @@ class UserAgent:
         offer: bytes,
         extra_headers: Sequence[tuple[str, str]] = (),
         credentials: Credentials | None = None,
+        tag: str = "",
     ) -> list[Output]:
         """Place a call: INVITE `target` through `next_hop`, with `call_id` as its Call-ID and name at this door.
+
+        `tag` is our From tag, a fresh token; one is made otherwise.
 
         `credentials` answer a 401 or 407 to requests of this call, and only those (once per nonce). ValueError when a
         call of that name runs; SipSyntaxError when a header would break the message apart.
         """
         if call_id in self._calls:
             raise ValueError(f"a call named {call_id} runs already")
-        call = CallOut(self._layer, call_id, self._token(), self._forget, Authorizer(credentials, self._token))
+        call = CallOut(self._layer, call_id, tag or self._token(), self._forget, Authorizer(credentials, self._token))
         call.invite(now, target, next_hop, from_, to, offer, extra_headers)
         self._remember(call)
+        return self._taken()
+
+    def foresee(
+        self, call_id: str, tag: str, *, target: SipUri, next_hop: Address, from_: NameAddr, to: NameAddr
+    ) -> Memo:
+        """The memo of a call that `invite` is about to place: what must be durable before its INVITE leaves."""
+        headers = Headers([("Via", f"{self._layer.via(next_hop)};branch="), ("From", str(from_.with_tag(tag)))])
+        headers.add("To", str(to))
+        headers.add("Call-ID", call_id)
+        headers.add("CSeq", "1 INVITE")
+        return memo_of_invite(Request("INVITE", str(target), headers), next_hop)
+
+    def memo(self, call_id: str) -> Memo | None:
+        """What it takes now to end a call without this agent; None when it is unknown or over."""
+        call = self._calls.get(call_id)
+        return call.memo() if isinstance(call, CallOut | CallIn) else None
+
+    def release_ack(self, call_id: str) -> list[Output]:
+        """With `hold_acks`: acknowledge the 200 of a call that we placed."""
+        call = self._calls.get(call_id)
+        if isinstance(call, CallOut):
+            call.release_ack()
+        return self._taken()
+
+    def end_orphan(
+        self, now: float, name: str, memo: Memo, credentials: Credentials | None = None, invites: int = 1
+    ) -> list[Output]:
+        """End a call of another process; `name` is its name at this door. `CallEnded` or `CallFailed` follows.
+
+        `invites` is how often its INVITE may have been sent anew, the first included. SipSyntaxError when the memo
+        is broken. Nothing happens for a call that is being ended already, or is our own.
+        """
+        if memo.local_tag in self._by_tag or name in self._calls:
+            return []
+        authorizer = Authorizer(credentials, self._token)
+        call: AnsweredOrphan | UnansweredOrphan | ReceivedOrphan
+        if memo.answered:
+            number = 0 if memo.inbound else memo.invite
+            call = AnsweredOrphan(self._layer, name, memo.dialog(), self._forget, authorizer, number)
+        elif memo.inbound:
+            call = ReceivedOrphan(self._layer, name, memo, self._forget, authorizer)
+        else:
+            call = UnansweredOrphan(self._layer, name, memo, self._forget, authorizer, invites)
+        self._remember(call)
+        call.begin(now)
         return self._taken()
 
     def ring(self, now: float, call_id: str, status: int = 180, sdp: bytes | None = None) -> list[Output]:
@@ -239,6 +291,25 @@ class UserAgent:
         self._layer.transport_failed(now, destination)
         return self._taken()
 
+    def _answered_late(self, now: float, response: Response, envelope: Envelope) -> None:
+        """A 200 to an INVITE of ours that nobody knows of any more: an earlier process sent it, or gave up on it."""
+        tag, peer = envelope.from_tag, envelope.to_tag
+        invite = Request("INVITE", envelope.to.uri, Headers())
+        if not tag or not peer or not self._profile.may_call(envelope.source, invite):
+            return
+        known = self._by_tag.get(tag)
+        if isinstance(known, AnsweredOrphan) and known.dialog.remote_tag == peer:
+            known.acknowledge()
+        elif known is None and len(self._calls) < self._profile.most_calls:
+            dialog = dialog_of_client(invite, response, envelope, envelope.source)
+            dialog.local_sequence += SEQUENCE_GAP
+            authorizer = Authorizer(None, self._token)
+            name, number = f"late;{tag}", envelope.cseq.number
+            call = AnsweredOrphan(self._layer, name, dialog, self._forget, authorizer, number, tells=False)
+            self._remember(call)
+            self.counts["late answer hung up"] += 1
+            call.begin(now)
+
     # Requests
 
     def _receive_request(self, now: float, arrival: Arrival) -> None:
@@ -370,7 +441,7 @@ class UserAgent:
 
     # Tables
 
-    def _remember(self, call: CallOut | CallIn) -> None:
+    def _remember(self, call: Call) -> None:
         self._calls[call.name] = call
         self._by_tag[call.local_tag] = call
 
@@ -380,7 +451,7 @@ class UserAgent:
 
     def _incoming(self, call_id: str) -> CallIn | None:
         call = self._calls.get(call_id)
-        if isinstance(call, CallOut):
+        if call is not None and not isinstance(call, CallIn):
             self.counts["wish against the call's state"] += 1
             return None
         return call

@@ -13,6 +13,7 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.dialog import Dialog
 from callwright.sip.envelope import Arrival, Envelope, session_description
 from callwright.sip.info import DIGIT_TYPES, parse_digit
+from callwright.sip.memo import branch_of
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import (
     Address,
@@ -42,10 +43,8 @@ from callwright.sip.validation import Refusal, refusal
 ALLOW = ("Allow", ", ".join(METHODS))
 SUPPORTED = ("Supported", ", ".join(EXTENSIONS))
 SDP_TYPE = ("Content-Type", "application/sdp")
-CHALLENGES = (401, 407)
 GONE = (408, 481)
 """Answers to a request inside a dialog that say the peer no longer has it (RFC 3261 §12.2.1.2)."""
-
 
 INTERVAL_TOO_SMALL = 422
 TOO_BRIEF = Refusal(INTERVAL_TOO_SMALL, "Session Interval Too Small", (("Min-SE", str(LEAST_SECONDS)),))
@@ -385,7 +384,8 @@ class Call:
         request.headers.remove("Via")
         request.headers.set("CSeq", f"{sequence} {old.method}")
         request.headers.set(*proof)
-        return self._layer.request(now, request, transaction.destination, self)
+        branch = branch_of(self.local_tag, sequence, old.method)
+        return self._layer.request(now, request, transaction.destination, self, branch=branch)
 
     # Requests of the peer
 

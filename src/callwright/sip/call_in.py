@@ -6,6 +6,7 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.call import ALLOW, SDP_TYPE, Call, CallState, RepeatedAnswer, failure
 from callwright.sip.dialog import Dialog, dialog_of_server
 from callwright.sip.envelope import Arrival, session_description
+from callwright.sip.memo import Memo, memo_of_dialog
 from callwright.sip.outputs import CallConfirmed, CallFailed, IncomingCall, Transmit
 from callwright.sip.reliable import OPTION_TAG, RAck, RepeatedRinging, read_rack, wants_reliable
 from callwright.sip.responses import reason_phrase
@@ -65,6 +66,15 @@ class CallIn(Call):
     def dialog_with(self, tag: str) -> Dialog | None:
         """The dialog, when the tag is the caller's."""
         return self.dialog if self.dialog.remote_tag == tag else None
+
+    def memo(self) -> Memo | None:
+        """What ends this call without us; None when it is over."""
+        if self.state is CallState.OVER:
+            return None
+        arrival = self._invite.arrival
+        hops = arrival.request.headers.all("Via")
+        number = arrival.envelope.cseq.number
+        return memo_of_dialog(self.dialog, invite=number, inbound=True, hops=hops, answered=self._confirmed)
 
     def ring(self, now: float, status: int, sdp: bytes | None) -> None:
         """A provisional answer."""

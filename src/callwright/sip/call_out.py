@@ -22,6 +22,7 @@ from callwright.sip.call import (
 )
 from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Envelope, session_description
+from callwright.sip.memo import Memo, branch_of, memo_of_dialog, memo_of_invite
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address, CallAnswered, CallFailed, CallProceeding, CallRinging, Transmit
 from callwright.sip.reliable import rseq_of
@@ -50,6 +51,7 @@ class CallOut(Call):
         "_cancelled",
         "_forks",
         "_heard",
+        "_held",
         "_invite",
         "_next_hop",
         "_proceeding",
@@ -73,6 +75,7 @@ class CallOut(Call):
         self._cancel_wanted = False
         self._cancelled = False
         self._cancel_reason: str | None = None
+        self._held: tuple[ClientTransaction, Dialog] | None = None  # the 200 whose ACK waits for `release_ack`
 
     def invite(
         self,
@@ -105,8 +108,18 @@ class CallOut(Call):
                 SDP_TYPE,
             ]
         )
-        self._invite = self._layer.request(now, Request("INVITE", str(target), headers, offer), next_hop, self)
+        request = Request("INVITE", str(target), headers, offer)
+        self._invite = self._layer.request(now, request, next_hop, self, branch=branch_of(self.local_tag, 1))
         self._layer.schedule.note(self)
+
+    def memo(self) -> Memo | None:
+        """What ends this call without us; None when it is over."""
+        if self._invite is None or self.state is CallState.OVER:
+            return None
+        number = sequence_of(self._invite.request)
+        if self.dialog is not None:
+            return memo_of_dialog(self.dialog, invite=number, inbound=False, answered=True)
+        return memo_of_invite(self._invite.request, self._invite.destination)
 
     def dialog_with(self, tag: str) -> Dialog | None:
         """The confirmed or early dialog with the peer of that tag."""
@@ -234,8 +247,13 @@ class CallOut(Call):
         if fork is not None:
             dialog.remote_sequence = fork.dialog.remote_sequence
             dialog.local_sequence = fork.dialog.local_sequence  # PRACKs took numbers
-        self._acknowledge(transaction, dialog)
+        if self._held is not None and envelope.to_tag == self._held[1].remote_tag:
+            return  # said again, because its ACK is still held back
         if self.state is CallState.SETUP and not self._cancel_wanted:
+            if self._layer.profile.hold_acks:
+                self._held = (transaction, dialog)
+            else:
+                self._acknowledge(transaction, dialog)
             self.dialog = dialog
             self.state = CallState.RUNNING
             self.until = None
@@ -246,6 +264,7 @@ class CallOut(Call):
             self._forks.clear()
             self._layer.out.append(CallAnswered(self.name, sdp))
             return
+        self._acknowledge(transaction, dialog)
         # Too late: "the UAC core [...] may need to terminate dialogs with a BYE".
         bye = dialog.request("BYE", extra=(("User-Agent", self._layer.profile.name),))
         self._layer.request(now, bye, dialog.destination, self)
@@ -266,7 +285,19 @@ class CallOut(Call):
         request.headers.set("CSeq", f"{sequence_of(old) + 1} {old.method}")
         for header in request_headers(least, least):
             request.headers.set(*header)
-        return self._layer.request(now, request, transaction.destination, self)
+        branch = branch_of(self.local_tag, sequence_of(request))
+        return self._layer.request(now, request, transaction.destination, self, branch=branch)
+
+    def release_ack(self) -> None:
+        """The ACK that was held back may leave, if it is not out already."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._acknowledge(*held)
+
+    def send_bye(self, now: float, reason: str | None, end_reason: str) -> None:
+        """BYE, and the ACK before it."""
+        self.release_ack()
+        super().send_bye(now, reason, end_reason)
 
     def _acknowledge(self, transaction: ClientTransaction, dialog: Dialog) -> None:
         if len(self._acks) >= 2 * self._layer.profile.most_forks:

@@ -14,7 +14,8 @@ TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _CUTS = {separator: re.compile(rf'["<>{separator}]') for separator in ",;"}
 _QUOTED_REST = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _PARAMETER = re.compile(
-    r"""([A-Za-z0-9\-.!%*_+`'~]+)(?:\s*=\s*("[^"\\]*(?:\\.[^"\\]*)*"|[^\s";,<>=][^\s";,<>]*))?""", re.DOTALL
+    r"""([A-Za-z0-9\-.!%*_+`'~]+)(?:\s*=\s*("[^"\\]*(?:\\.[^"\\]*)*"|[^\s";,<>=\0-\x1f\x7f][^\s";,<>\0-\x1f\x7f]*))?""",
+    re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 

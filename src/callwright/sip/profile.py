@@ -64,5 +64,7 @@ class AgentProfile:
     "what the 503 says"
     session_seconds: int = 1800
     "the session interval that our INVITEs ask for (RFC 4028), 90 at least; 0 asks for none"
+    hold_acks: bool = False
+    "the ACK to the 200 of a call that we placed waits for `UserAgent.release_ack`"
     longest_setup_seconds: float = 240.0
     "an unanswered call is cancelled (outgoing) or refused with 480 (incoming) after this, whatever else happens"

@@ -136,8 +136,9 @@ def _check_common(headers: Headers) -> None:
         if len(headers.all(name)) > 1:
             raise SipSyntaxError(f"more than one {name}")
     parse_vias(headers.all("Via"))
-    if any(mark in (headers.get("Call-ID") or "") for mark in " \t"):
-        raise SipSyntaxError("a space in Call-ID")
+    call_id = headers.get("Call-ID") or ""
+    if " " in call_id or not call_id.isprintable():
+        raise SipSyntaxError("a space or a control character in Call-ID")
     for name in ("Require", "Accept"):
         headers.values(name)
     _check_addresses(headers)

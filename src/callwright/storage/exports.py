@@ -10,6 +10,8 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 
+from callwright.storage import idempotency
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.records import ExportState, StoredExport
 from callwright.storage.schema import OPEN_EXPORT, export_pieces, exports
 from callwright.storage.secrets_box import SecretsBox, export_place
@@ -52,11 +54,18 @@ DELETE_EXPIRED = delete(export_pieces).where(
 )
 
 
-def create(connection: Connection, box: SecretsBox, export: StoredExport, token_digest: str) -> bool:
-    """Write a job down; False when too many of its sub-account are open."""
+def create(
+    connection: Connection, box: SecretsBox, export: StoredExport, token_digest: str, kept: KeptAnswer | None = None
+) -> bool:
+    """Write a job down, and with `kept` what its request is answered; False when too many of its sub-account are open.
+
+    KeyTaken when the request's Idempotency-Key has been used.
+    """
     values = {"this_sub_account_id": export.sub_account_id}
     if connection.execute(OPEN_EXPORTS_OF, values).scalar_one() >= MOST_OPEN:
         return False
+    if kept is not None:
+        idempotency.keep(connection, kept, export.created_at)
     connection.execute(
         INSERT_EXPORT,
         {

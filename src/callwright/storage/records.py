@@ -97,6 +97,8 @@ class DialIntent:
     "None in rows of earlier versions"
     destination: str | None = None
     inbound: bool = False
+    dialog: str = ""
+    "what it takes to end the leg without its process; empty in rows of earlier versions"
 
 
 @dataclass(frozen=True, slots=True)

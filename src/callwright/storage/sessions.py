@@ -15,6 +15,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
+    func,
     insert,
     select,
     tuple_,
@@ -26,8 +27,9 @@ from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import SessionSummary
 from callwright.contract.session_list import IN_PROGRESS, SessionQuery
 from callwright.errors import StorageError
-from callwright.storage import outbox
+from callwright.storage import idempotency, outbox
 from callwright.storage.editions import Upsert
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.records import (
     DialIntent,
     SessionState,
@@ -110,17 +112,32 @@ INTENTS = (
         dial_intents.c.source,
         dial_intents.c.destination,
         dial_intents.c.inbound,
+        func.coalesce(dial_intents.c.dialog, "").label("dialog"),
     )
     .where(dial_intents.c.session_id == bindparam("this_session_id"))
     .order_by(dial_intents.c.dialled_at, dial_intents.c.leg_id)
 )
+KEEP_DIALOG = (
+    update(dial_intents).where(dial_intents.c.leg_id == bindparam("this_leg_id")).values(dialog=bindparam("new_dialog"))
+)
 TRACE = select(traces.c.body).where(traces.c.session_id == bindparam("this_session_id"))
 
 
-def accept(
-    connection: Connection, session_id: str, sub_account_id: str, callflow: Callflow, encoded: str, at: float
+def accept(  # one session, whole
+    connection: Connection,
+    session_id: str,
+    sub_account_id: str,
+    callflow: Callflow,
+    encoded: str,
+    at: float,
+    kept: KeptAnswer | None = None,
 ) -> None:
-    """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new."""
+    """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new.
+
+    With `kept`, what the request is answered too; KeyTaken when its Idempotency-Key has been used.
+    """
+    if kept is not None:
+        idempotency.keep(connection, kept, at)
     called = list(dict.fromkeys(action.destination for action in callflow.actions if isinstance(action, MakeCall)))
     connection.execute(
         INSERT_SESSION,
@@ -172,6 +189,11 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
         if intent.destination is not None:
             _note_destination(connection, intent.session_id, intent.destination)
     _insert_intent(connection, intent)
+
+
+def keep_dialog(connection: Connection, leg_id: str, dialog: str) -> None:
+    """Write down what ends a leg now; one that is unknown has nothing to end."""
+    connection.execute(KEEP_DIALOG, {"this_leg_id": leg_id, "new_dialog": dialog})
 
 
 def finish(
@@ -301,6 +323,7 @@ def _insert_intent(connection: Connection, intent: DialIntent) -> None:
             "source": intent.source,
             "destination": intent.destination,
             "inbound": intent.inbound,
+            "dialog": intent.dialog or None,
         },
     )
 

@@ -26,6 +26,7 @@ from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
 from callwright.storage.access import MakeQueue
 from callwright.storage.database import Database, open_database
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
 from callwright.storage.records import (
     ApiKey,
@@ -44,6 +45,7 @@ from callwright.storage.records import (
 from callwright.storage.secrets_box import SecretsBox, read_or_create_key
 from callwright.storage.store_events import EventStore
 from callwright.storage.store_exports import ExportStore
+from callwright.storage.store_idempotency import IdempotencyStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
 from callwright.storage.store_trunks import TrunkStore
@@ -62,7 +64,16 @@ MOST_WAITING_FOR_EVENTS: Final = 2_000
 """With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventStore, WebhookStore, TrunkStore):
+class Store(
+    NumberStore,
+    RecordingStore,
+    ExportStore,
+    VerificationStore,
+    EventStore,
+    WebhookStore,
+    IdempotencyStore,
+    TrunkStore,
+):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
     def __init__(
@@ -131,11 +142,16 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
-    async def accept_session(self, session_id: str, sub_account_id: str, callflow: Callflow, at: float) -> None:
-        """Write the session and the VSS event that is owed for it; durable when this returns."""
+    async def accept_session(
+        self, session_id: str, sub_account_id: str, callflow: Callflow, at: float, kept: KeptAnswer | None = None
+    ) -> None:
+        """Write the session and the VSS event that is owed for it; durable when this returns.
+
+        `kept` is what the request is answered, if it has an Idempotency-Key; KeyTaken when that has been used.
+        """
         encoded = encode_callflow(callflow)
         await self._change(
-            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at)
+            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at, kept)
         )
 
     async def accept_incoming(  # one call, whole
@@ -148,6 +164,7 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         sip_call_id: str,
         trunk: str,
         at: float,
+        dialog: str = "",
     ) -> None:
         """Write the session of a call that came in, DIALLED, with its leg and the VSS that is owed for it.
 
@@ -155,7 +172,9 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         """
         callflow = Callflow((), session_id)
         encoded = encode_callflow(callflow)
-        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True)
+        intent = DialIntent(
+            leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True, dialog=dialog
+        )
         await self._change(
             lambda connection: sessions.accept_incoming(connection, sub_account_id, callflow, encoded, intent)
         )
@@ -169,13 +188,18 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         at: float,
         source: str | None = None,
         destination: str | None = None,
+        dialog: str = "",
     ) -> None:
         """Write down that an INVITE is about to leave; only then may it.
 
         Raises StorageError when this leg was written before, or its session is unknown or finished: do not dial.
         """
-        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination)
+        intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination, dialog=dialog)
         await self._change(lambda connection: sessions.intend_to_dial(connection, intent))
+
+    async def keep_dialog(self, leg_id: str, dialog: str) -> None:
+        """Write down anew what it takes to end a leg without this process."""
+        await self._change(lambda connection: sessions.keep_dialog(connection, leg_id, dialog), patient=True)
 
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
         """Write the one terminal record with its trace; the owed event becomes due, or has no endpoint.

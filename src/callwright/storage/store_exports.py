@@ -7,6 +7,7 @@ import zlib
 
 from callwright.storage import exports, sessions
 from callwright.storage.access import Access
+from callwright.storage.idempotency import Keep
 from callwright.storage.keys import digest_of
 from callwright.storage.records import ExportState, StoredExport, StoredSession
 
@@ -18,9 +19,12 @@ class ExportStore(Access):
     """Jobs that write sessions out, what they wrote, and the sessions they read."""
 
     async def create_export(
-        self, sub_account_id: str, begins_at: float, ends_at: float, most_rows: int
+        self, sub_account_id: str, begins_at: float, ends_at: float, most_rows: int, keep: Keep | None = None
     ) -> StoredExport | None:
-        """Queue a job over the sessions accepted in a span of time; None when too many of its sub-account are open."""
+        """Queue a job over the sessions accepted in a span of time; None when too many of its sub-account are open.
+
+        `keep` says what the request is answered, if it has an Idempotency-Key; KeyTaken when that has been used.
+        """
         export = StoredExport(
             job_id=str(uuid.uuid4()),
             sub_account_id=sub_account_id,
@@ -33,7 +37,8 @@ class ExportStore(Access):
             token=secrets.token_urlsafe(TOKEN_BYTES),
         )
         digest = digest_of(export.token)
-        created = await self._change(lambda connection: exports.create(connection, self._box, export, digest))
+        kept = None if keep is None else keep(export.job_id)
+        created = await self._change(lambda connection: exports.create(connection, self._box, export, digest, kept))
         return export if created else None
 
     async def find_export(self, sub_account_id: str, job_id: str) -> StoredExport | None:

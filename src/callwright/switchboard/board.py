@@ -14,6 +14,7 @@ from callwright.callflow.events import Event
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.session import Caller, Session, SessionRules
 from callwright.errors import CallwrightError, ErrorCode, StorageError
+from callwright.storage.idempotency import Keep
 from callwright.storage.records import SessionState, StoredSession
 from callwright.switchboard.customer import Customers
 from callwright.switchboard.live import LiveSession, Rooms
@@ -25,6 +26,8 @@ from callwright.telephony.incoming import Received
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 256
+"""Sessions of an earlier process that are ended at the same time."""
 LAST_WORDS_SECONDS = 5.0
 """How long sessions that are cut off at the end of a drain have to send BYE and write their records."""
 
@@ -92,18 +95,22 @@ class Switchboard:
         """How many sessions are under way."""
         return len(self._live)
 
-    async def accept(self, sub_account_id: str, callflow: Callflow) -> str:
-        """Make a session durable and begin it; returns its id. BusyError, StorageError: nothing was done."""
+    async def accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None = None) -> str:
+        """Make a session durable and begin it; returns its id. BusyError, StorageError: nothing was done.
+
+        `keep` says what the request is answered, if it has an Idempotency-Key; KeyTaken when that has been used.
+        """
         if self.draining:
             raise BusyError("callwright is shutting down and takes no new calls")
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
         # A client that goes away while we write must not leave a session that is durable but never begun.
-        return await asyncio.shield(asyncio.create_task(self._accept(sub_account_id, callflow)))
+        return await asyncio.shield(asyncio.create_task(self._accept(sub_account_id, callflow, keep)))
 
-    async def _accept(self, sub_account_id: str, callflow: Callflow) -> str:
+    async def _accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None) -> str:
         session_id, at = self._new_id(), self._rooms.clock()
-        await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at)
+        kept = None if keep is None else keep(session_id)
+        await self._rooms.records.accept_session(session_id, sub_account_id, callflow, at, kept)
         self._begin(session_id, sub_account_id, callflow, at)
         return session_id
 
@@ -127,7 +134,15 @@ class Switchboard:
                 return
             session_id, account = self._new_id(), number.sub_account_id
             await records.accept_incoming(
-                session_id, account, call.leg_id, call.source, call.destination, call.sip_call_id, call.trunk, at
+                session_id,
+                account,
+                call.leg_id,
+                call.source,
+                call.destination,
+                call.sip_call_id,
+                call.trunk,
+                at,
+                call.dialog,
             )
         except StorageError as error:
             log.warning("a call that came in was turned away: %s", error)
@@ -176,8 +191,9 @@ class Switchboard:
         for stored in unfinished:
             if stored.state is SessionState.ACCEPTED:
                 self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
-            else:
-                await self._end_cut_off(stored)
+        some = asyncio.Semaphore(MOST_AT_ONCE)
+        cut_off = [stored for stored in unfinished if stored.state is not SessionState.ACCEPTED]
+        await asyncio.gather(*[self._end_cut_off(stored, some) for stored in cut_off])
         return len(unfinished)
 
     async def drain(self, limit_seconds: float) -> int:
@@ -245,14 +261,25 @@ class Switchboard:
         for tell in live.when_over:
             tell()
 
-    async def _end_cut_off(self, stored: StoredSession) -> None:
+    async def _end_cut_off(self, stored: StoredSession, some: asyncio.Semaphore) -> None:
+        async with some:
+            await self._end_now(stored)
+
+    async def _end_now(self, stored: StoredSession) -> None:
         summary = interrupted_summary(stored, self._rooms.clock())
         trace = self._new_trace(stored.session_id, _destination(stored.callflow))
         trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
+        await self._end_orphans(stored, trace)
         trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
         body = self._rooms.encode_summary(summary)
         await self._rooms.records.finish_session(summary, body, trace, self._rooms.clock())
         self._rooms.on_owed()
+
+    async def _end_orphans(self, stored: StoredSession, trace: Trace) -> None:
+        """Hang up what may still be up of a session's legs, before its record says that they are over."""
+        legs = [intent for intent in stored.dial_intents if intent.dialog]
+        end = self._rooms.lines.end_orphan
+        await asyncio.gather(*[end(leg.leg_id, leg.trunk, leg.dialog, trace) for leg in legs])
 
 
 def _destination(origin: Callflow | Caller) -> str:

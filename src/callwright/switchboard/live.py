@@ -7,8 +7,9 @@ come meanwhile queue up and a session never sees two things at once.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +137,11 @@ class LiveSession:
     async def _carry(self, command: Command) -> None:
         match command:
             case PrepareSpeech(prompt_id, text, voice_profile, speed):
-                making = self._rooms.prompts.speech(text, voice_profile, speed, self.trace)
-                self._send(self._settle(prompt_id, making))
+                speech = partial(self._rooms.prompts.speech, text, voice_profile, speed, self.trace)
+                self._send(self._settle(prompt_id, speech))
             case PrepareFile(prompt_id, file_url):
-                making = self._rooms.prompts.file(self.session.sub_account_id, file_url, self.trace)
-                self._send(self._settle(prompt_id, making))
+                file = partial(self._rooms.prompts.file, self.session.sub_account_id, file_url, self.trace)
+                self._send(self._settle(prompt_id, file))
             case Dial():
                 await self._dial(command)
             case Record(leg_id, recording_id):
@@ -216,9 +217,9 @@ class LiveSession:
             else:
                 self._rooms.lines.record(leg_id, recording_id, Path(path))
 
-    async def _settle(self, prompt_id: str, making: Coroutine[Any, Any, Prompt]) -> None:
+    async def _settle(self, prompt_id: str, make: Callable[[], Awaitable[Prompt]]) -> None:
         try:
-            prompt = await making
+            prompt = await make()
         except PromptError as error:
             self.post(PromptFailed(self._rooms.clock(), prompt_id, error.code, str(error)))
         except CallwrightError as error:
@@ -231,7 +232,7 @@ class LiveSession:
         """The intent first, durably; then the INVITE (a leg that may have been dialled is never dialled again)."""
         clock = self._rooms.clock
         try:
-            route = self._rooms.lines.route(command.destination)
+            route = self._rooms.lines.route(command.destination, command.source)
             await self._rooms.records.record_dial_intent(
                 self.session.session_id,
                 command.leg_id,
@@ -240,6 +241,7 @@ class LiveSession:
                 clock(),
                 source=command.source,
                 destination=command.destination,
+                dialog=route.dialog,
             )
         except (TelephonyError, StorageError) as error:
             self.post(

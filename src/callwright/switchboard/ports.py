@@ -7,6 +7,7 @@ from typing import Protocol
 from callwright.audio.prompt import Prompt
 from callwright.callflow.plan import Callflow
 from callwright.callflow.summary import SessionSummary
+from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.records import StoredSession, VirtualNumber
 from callwright.telemetry.trace import Trace
 from callwright.telephony.line import Route
@@ -15,11 +16,14 @@ from callwright.telephony.line import Route
 class Lines(Protocol):
     """Places and carries legs: `telephony.line.Telephony`."""
 
-    def route(self, destination: str) -> Route:
+    def route(self, destination: str, source: str) -> Route:
         """Choose a trunk and a SIP Call-ID for a call; TelephonyError when nobody would take it."""
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Send the INVITE."""
+
+    async def end_orphan(self, leg_id: str, trunk: str, dialog: str, trace: Trace) -> None:
+        """End a leg of a process that is gone, from what it wrote down."""
 
     def hang_up(self, leg_id: str) -> None:
         """End a leg in any state."""
@@ -65,8 +69,10 @@ class PromptMaker(Protocol):
 class Records(Protocol):
     """Keeps what must survive: `storage.store.Store`."""
 
-    async def accept_session(self, session_id: str, sub_account_id: str, callflow: Callflow, at: float) -> None:
-        """Durable when it returns."""
+    async def accept_session(
+        self, session_id: str, sub_account_id: str, callflow: Callflow, at: float, kept: KeptAnswer | None = None
+    ) -> None:
+        """Durable when it returns; with `kept`, what the request is answered too."""
 
     async def accept_incoming(
         self,
@@ -78,6 +84,7 @@ class Records(Protocol):
         sip_call_id: str,
         trunk: str,
         at: float,
+        dialog: str,
     ) -> None:
         """A session that somebody else began; durable when it returns."""
 
@@ -91,6 +98,7 @@ class Records(Protocol):
         *,
         source: str | None = None,
         destination: str | None = None,
+        dialog: str = "",
     ) -> None:
         """Durable when it returns; only then may the INVITE leave."""
 

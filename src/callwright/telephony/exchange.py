@@ -35,6 +35,10 @@ UNAVAILABLE = 503
 NORMAL_CLEARING = "Q.850;cause=16"
 
 
+def nobody_notes(_leg: Leg) -> None:
+    """What is done about orphans when nothing is written down."""
+
+
 class Exchange:
     """Legs on one user agent and one media plane. The three of them are handed in by whoever starts them."""
 
@@ -44,6 +48,10 @@ class Exchange:
     reach: Reach
     finished: Callable[[Leg], None]
     "told of each leg that is over, before its last event is posted"
+    moved_on: Callable[[Leg], None]
+    "told when what would end the leg without us may be another (`orphans.Memos`)"
+    picked_up: Callable[[Leg], None]
+    "told when a leg that we dialled is answered; its ACK leaves afterwards"
 
     def __init__(self, clock: Clock, post: Callable[[str, Event], None]) -> None:
         self.clock = clock
@@ -52,6 +60,7 @@ class Exchange:
         self.empty = asyncio.Event()
         self.empty.set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.moved_on = self.picked_up = nobody_notes
         self._post = post
 
     def add(self, leg: Leg) -> None:
@@ -150,6 +159,7 @@ class Exchange:
             self.carry(self.agent.refuse_change(now, leg.sip_call_id, NOT_ACCEPTABLE_HERE))
             return
         self.carry(self.agent.accept_change(now, leg.sip_call_id, answer))
+        self.moved_on(leg)
 
     def change_confirmed(self, leg: Leg, answer: bytes) -> None:
         """The peer answered what we offered on its wish."""

@@ -19,6 +19,7 @@ from callwright.callflow.events import NotAnswered
 from callwright.callflow.outcome import CallStatus
 from callwright.errors import ErrorCode, SdpError, TelephonyError
 from callwright.sip import outputs, sdp
+from callwright.sip.memo import encode_memos
 from callwright.sip.negotiation import Protection, make_answer
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
@@ -46,6 +47,8 @@ class Received:
     "who calls, E.164 with +; empty when the caller hides it"
     destination: str
     "the number that was called, E.164 with +"
+    dialog: str = ""
+    "what ends it without us: to be written down before it is taken"
 
 
 def refuse_everybody(_received: Received) -> None:
@@ -120,7 +123,12 @@ class Incoming:
 
     def tell(self, leg: Leg) -> None:
         """Ask above what is to become of the leg."""
-        self._received(Received(leg.leg_id, leg.sip_call_id, leg.trunk.name, leg.source, leg.destination))
+        memo = self._exchange.agent.memo(leg.sip_call_id)
+        dialog = ""
+        if memo is not None:
+            leg.memos[memo.local] = memo
+            dialog = encode_memos([memo])
+        self._received(Received(leg.leg_id, leg.sip_call_id, leg.trunk.name, leg.source, leg.destination, dialog))
 
     def take(self, leg_id: str, trace: Trace) -> None:
         """Let it ring; from now on its events are posted. ValueError for a leg that is no undecided call.
@@ -232,6 +240,7 @@ class Incoming:
                 exchange.give_up(leg, NOT_ACCEPTABLE_HERE, f"the caller's answer cannot be used: {error}")
                 return
         leg.stage = Stage.UP
+        exchange.moved_on(leg)
         codec = leg.remote.codec if leg.remote is not None else ""
         exchange.post(leg, events.Answered(exchange.clock(), leg.leg_id, codec))
 

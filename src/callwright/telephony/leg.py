@@ -26,6 +26,7 @@ from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
 from callwright.errors import ErrorCode, SdpError
 from callwright.sip import crypto, sdp
+from callwright.sip.memo import Memo
 from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, Protection, make_answer, make_offer
 from callwright.sip.outputs import CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
@@ -93,6 +94,10 @@ class Leg:
     srtp_keys: dict[str, bytes] = field(default_factory=dict, repr=False)
     "suite → what our sound is encrypted with; the same as long as the call is with the same trunk"
     keys: KeyPresses = field(default_factory=KeyPresses)
+    tag: str = ""
+    "for the From of its first INVITE; empty: a new one"
+    memos: dict[str, Memo] = field(default_factory=dict)
+    "what is written down of its calls, by our From or To"
     last: Event | None = None
     "what will be posted once the media stream is closed"
 

@@ -20,6 +20,7 @@ from callwright.errors import TelephonyError
 from callwright.settings import HostPort
 from callwright.sip import outputs
 from callwright.sip.agent import UserAgent
+from callwright.sip.memo import Memo, encode_memos
 from callwright.sip.outputs import Address, Output
 from callwright.sip.profile import AgentProfile
 from callwright.sip.stun import Mapped
@@ -35,11 +36,12 @@ from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
+from callwright.telephony.orphans import Keep, Memos, Orphans
 from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.reach import Listens, Reach
 from callwright.telephony.resolver import Resolver
 from callwright.telephony.signalling import Gate, Listening, Signalling
-from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunk import Trunk, ip_literal, wide_codecs
 from callwright.telephony.trunking import Trunking
 
 log = logging.getLogger(__name__)
@@ -90,6 +92,13 @@ class Route:
 
     trunk: str
     sip_call_id: str
+    tag: str = ""
+    memo: Memo | None = None
+
+    @property
+    def dialog(self) -> str:
+        """What ends the call without us: to be written down before it is dialled."""
+        return "" if self.memo is None else encode_memos([self.memo])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,7 @@ class Telephony:
         *,
         received: Callable[[Received], None] = refuse_everybody,
         recorded: Callable[[RecordingDone], None] = let_it_be,
+        keep: Keep | None = None,
         ground: Ground | None = None,
     ) -> None:
         self._settings = settings
@@ -155,6 +165,7 @@ class Telephony:
         self._all_recorded.set()
         self._changing = asyncio.Lock()
         self._exchange = Exchange(clock, post)
+        self._keep = keep
         self._stopping = False
         self._trunking = Trunking(settings.trunks, clock, self._ground.token, self._ground.chance)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
@@ -200,11 +211,12 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
-        self._ringback = ground.ringback()
+        self._ringback = ground.ringback(wide_codecs(settings.trunks))
         trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
-        gate = Gate(trunking.admits)
+        self._orphans = orphans = Orphans(self._exchange, trunking.find, self._resolver.resolve)
+        gate = Gate(lambda host: trunking.admits(host) or host in orphans.hosts)
         exchange = self._exchange
         exchange.reach = Reach(
             Listens(host, bound[1], bound[1] if settings.tls is None else settings.tls.port),
@@ -223,9 +235,13 @@ class Telephony:
             may_call=gate.may_call,
             may_grow=trunking.may_grow,
             within_budget=gate.within_budget,
+            hold_acks=self._keep is not None,
         )
         exchange.agent = UserAgent(profile, ground.token)
         exchange.media = self._media
+        if self._keep is not None:
+            memos = Memos(exchange, self._keep)
+            exchange.moved_on, exchange.picked_up = memos.note, memos.answered
         self._outgoing = Outgoing(exchange, trunking, ground.token, ground.chance)
         exchange.finished = self._finished
         self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds, ground.chance)
@@ -266,14 +282,28 @@ class Telephony:
         self._lose_recordings("telephony stopped before it was on disk")
         self._ringback.close()
 
-    def route(self, destination: str) -> Route:
-        """Choose who takes a call to `destination`; TelephonyError when nobody does."""
-        return Route(self._trunking.choose(destination).name, self._ground.token())
+    def route(self, destination: str, source: str) -> Route:
+        """Choose who takes a call to `destination`, and what its INVITE will say; TelephonyError when nobody does."""
+        trunk = self._trunking.choose(destination)
+        call_id, tag = self._ground.token(), self._ground.token()
+        place = self._resolver.first_known(trunk) or ("", 0)
+        return Route(trunk.name, call_id, tag, self._outgoing.foresee(trunk, source, destination, call_id, tag, place))
 
     def dial(self, leg_id: str, source: str, destination: str, route: Route, trace: Trace) -> None:
         """Call `destination`, showing `source` (E.164 with +). ValueError when a leg of that id runs."""
         trunk = self._trunking.find(route.trunk) or Trunk(route.trunk, "")  # one that went meanwhile refuses the call
-        self._outgoing.dial(Leg(leg_id, source, destination, trunk, route.sip_call_id, trace))
+        leg = Leg(leg_id, source, destination, trunk, route.sip_call_id, trace)
+        leg.tag = route.tag
+        if route.memo is not None:
+            leg.memos[route.memo.local] = route.memo
+        self._outgoing.dial(leg)
+
+    async def end_orphan(self, leg_id: str, trunk: str, dialog: str, trace: Trace) -> None:
+        """End a leg of a process that is gone, from what it wrote down: CANCEL, BYE or 503.
+
+        Returns when the far end confirmed that, or was not heard for two seconds; it is told again all the same.
+        """
+        await self._orphans.end(leg_id, trunk, dialog, trace)
 
     def take(self, leg_id: str, trace: Trace) -> None:
         """Let a call that came in ring; its events are posted from now on.
@@ -383,7 +413,10 @@ class Telephony:
             self._trunking.replied(output)
             return
         leg = self._exchange.leg_of_call.get(output.call_id)
-        if leg is None or leg.stage is Stage.ENDING:
+        if leg is None:
+            self._orphans.told(output)
+            return
+        if leg.stage is Stage.ENDING:
             return
         match output:
             case outputs.CallProceeding():

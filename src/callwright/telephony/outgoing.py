@@ -13,10 +13,13 @@ from callwright.errors import ErrorCode, SdpError, TelephonyError, TrunksFull
 from callwright.sip import outputs
 from callwright.sip.address import NameAddr
 from callwright.sip.digest import Credentials
+from callwright.sip.memo import Memo
+from callwright.sip.outputs import Address
 from callwright.sip.streams import place_text
 from callwright.telephony import leg as legs
 from callwright.telephony.exchange import NORMAL_CLEARING, NOT_ACCEPTABLE_HERE, Exchange
 from callwright.telephony.leg import Leg, Stage
+from callwright.telephony.trunk import Trunk
 from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
 
 
@@ -96,7 +99,22 @@ class Outgoing:
                 offer=offer,
                 extra_headers=trunk.call_headers(leg.source, host, leg.trace.session_id),
                 credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
+                tag=leg.tag,
             )
+        )
+        leg.tag = ""
+        exchange.moved_on(leg)
+
+    def foresee(self, trunk: Trunk, source: str, destination: str, call_id: str, tag: str, place: Address) -> Memo:
+        """What the INVITE of a call will say, as far as it matters for its end."""
+        callee = trunk.callee(destination)
+        return self._exchange.agent.foresee(
+            call_id,
+            tag,
+            target=callee,
+            next_hop=place,
+            from_=trunk.caller(source, self._exchange.reach.host(trunk)),
+            to=NameAddr(str(callee)),
         )
 
     def heard(self, leg: Leg) -> None:
@@ -132,6 +150,7 @@ class Outgoing:
             exchange.give_up(leg, NOT_ACCEPTABLE_HERE, f"the answer to our offer cannot be used: {error}")
             return
         leg.stage = Stage.UP
+        exchange.picked_up(leg)
         exchange.post(leg, events.Answered(exchange.clock(), leg.leg_id, agreed.codec))
 
     def failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
@@ -139,6 +158,7 @@ class Outgoing:
         leg.stop_waiting()
         goes_on = self._trunking.goes_on(leg.trunk, failure, was_heard=leg.was_heard)
         if goes_on and not leg.hang_up_wanted and leg.given_up is None and self._next(leg):
+            leg.memos.clear()
             self._invite(leg)  # a further address of the trunk, or of its group (RFC 3263 §4.3)
         else:
             self._exchange.end(leg, legs.not_answered(leg, failure, self._exchange.clock()))

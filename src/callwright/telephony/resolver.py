@@ -130,6 +130,11 @@ class Resolver:
         await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         return self._known[key].addresses
 
+    def first_known(self, trunk: Trunk) -> Address | None:
+        """Where the trunk was found last, without asking; None when it never was."""
+        known = self._known.get(key_of(trunk))
+        return known.addresses[0] if known is not None else None
+
     async def addresses_of(self, host: str) -> list[str]:
         """The addresses of a host that is no trunk's. TelephonyError when there are none in time."""
         literal = ip_literal(host)

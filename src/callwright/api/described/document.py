@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, put together from `app.ROUTES` and the descriptions."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from callwright.api.described.answers import ANSWERS
 from callwright.api.described.operations import (
@@ -56,11 +56,12 @@ def _places(name: str, path: str) -> dict[str, str]:
 
 
 def _operation(name: str, operation: Operation, places: Iterable[str]) -> dict[str, object]:
+    headers = ("Idempotency-Key",) if operation.once else ()
     body: dict[str, object] = {
         "operationId": name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": [_parameter(place) for place in (*places, *operation.query)],
+        "parameters": [_parameter(place) for place in (*places, *operation.query, *headers)],
         "responses": _responses(operation),
     }
     if operation.request is not None:
@@ -77,8 +78,8 @@ def _parameter(name: str) -> dict[str, object]:
     parameter = PARAMETERS[name]
     return {
         "name": WIRE_NAMES.get(name, name),
-        "in": "query" if parameter.in_query else "path",
-        "required": not parameter.in_query,
+        "in": parameter.place,
+        "required": parameter.place == "path",
         "description": parameter.description,
         "schema": parameter.schema,
     }
@@ -90,11 +91,17 @@ def _responses(operation: Operation) -> dict[str, object]:
         done["content"] = {operation.media_type: {"schema": ref(operation.answer)}}
     elif operation.status != 204:
         done["content"] = {operation.media_type: {"schema": {}}}
+    if operation.page is not None:
+        done["content"] = {operation.media_type: {"schema": {}}, JSON: {"schema": ref(operation.page)}}
     if operation.links:
         done["links"] = {name: _link(name, found) for name, found in operation.links.items()}
+    if operation.once:
+        done["headers"] = {
+            "Idempotent-Replayed": {"description": "on an answer once more", "schema": {"const": "true"}}
+        }
     responses: dict[str, object] = {str(operation.status): done}
-    for status in sorted(operation.statuses):
-        responses[str(status)] = _refusal(operation.form, status, operation.reasons)
+    for status in sorted({*operation.statuses, *((409, 422) if operation.once else ())}):
+        responses[str(status)] = _refusal(operation, status)
     for status, schema in operation.also.items():
         description = operation.reasons.get(status) or REASONS[status]
         responses[str(status)] = {"description": description, "content": {JSON: {"schema": ref(schema)}}}
@@ -106,11 +113,12 @@ def _link(name: str, found: str) -> dict[str, object]:
     return {"operationId": name, "parameters": parameters}
 
 
-def _refusal(form: Form, status: int, reasons: Mapping[int, str]) -> dict[str, object]:
-    answer: dict[str, object] = {"description": reasons.get(status) or REASONS[status]}
+def _refusal(operation: Operation, status: int) -> dict[str, object]:
+    form = operation.form
+    answer: dict[str, object] = {"description": operation.reasons.get(status) or REASONS[status]}
     if status == 401:
         answer["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}}
-    if status == 503:
+    if status == 503 or (status == 409 and operation.once):
         answer["headers"] = {"Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
     answer["content"] = {_PROBLEM if form == "problem" else JSON: {"schema": ref(_schema_of(form, status))}}
     return answer

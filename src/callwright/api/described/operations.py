@@ -17,10 +17,11 @@ REASONS = {
     401: "no API key, or none that is live",
     403: "the API key may only read",
     404: "no such sub-account, or not the key's own",
+    409: "a request with this Idempotency-Key is under way; see Retry-After",
     408: "the body did not arrive in time",
     413: "the body is too large",
     415: "the body is encoded",
-    422: "the request makes no sense",
+    422: "the request makes no sense, or its Idempotency-Key was used for another",
     500: "callwright failed; the log has the request under the id of this answer",
     503: "no capacity now; see Retry-After",
 }
@@ -32,11 +33,11 @@ WITH_BODY = (*ALWAYS, 408, 413, 415)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A part of the path or query."""
+    """A part of the path or query, or a header."""
 
     schema: Schema
     description: str
-    in_query: bool = False
+    place: Literal["path", "query", "header"] = "path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,14 @@ class Operation:
     answer: str | None = None
     "name of the body's schema; None: no body, or not JSON"
     media_type: str = JSON
+    page: str | None = None
+    "name of the schema of the same in JSON, for those who accept nothing else"
     request: str | None = None
     "name of the body's schema"
     request_required: bool = True
     query: tuple[str, ...] = ()
+    once: bool = False
+    "takes an Idempotency-Key"
     public: bool = False
     "asks for no API key"
     reasons: Mapping[int, str] = field(default_factory=dict)
@@ -78,15 +83,21 @@ PARAMETERS: dict[str, Parameter] = {
     "kind": Parameter(one_of(*WEBHOOK_TYPES), "which webhook"),
     "trunk_name": Parameter(text(1, 50, r"^[A-Za-z0-9\-._]+$"), "of the trunk"),
     "token": Parameter(text(1, 100, r"^[A-Za-z0-9_\-]+$"), "from the job's answer"),
-    "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", in_query=True),
-    "status": Parameter(one_of(*STATUSES), "of the session", in_query=True),
-    "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", in_query=True),
-    "to": Parameter(text(), "accepted before", in_query=True),
-    "destination": Parameter(text(), "of any leg; E.164", in_query=True),
-    "limit": Parameter(whole(1, 200), "sessions on a page", in_query=True),
-    "page": Parameter(text(), "`nextPage` of the page before", in_query=True),
+    "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", "query"),
+    "status": Parameter(one_of(*STATUSES), "of the session", "query"),
+    "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", "query"),
+    "to": Parameter(text(), "accepted before", "query"),
+    "destination": Parameter(text(), "of any leg; E.164", "query"),
+    "after": Parameter(whole(0, 10**15 - 1), "the number of the last event that is known; 0 for none", "query"),
+    "limit": Parameter(whole(1, 200), "how many on a page", "query"),
+    "Idempotency-Key": Parameter(
+        text(1, 255, "^[!-~]([ -~]*[!-~])?$"),
+        "with the same one within 72 hours, the same request is answered once more and not carried out again",
+        "header",
+    ),
+    "page": Parameter(text(), "`nextPage` of the page before", "query"),
 }
-"""By the name they have in a route's path, or in the query."""
+"""By the name they have in a route's path, in the query, or as headers."""
 
 WIRE_NAMES = {
     "sub_account_id": "subAccountId",
@@ -113,6 +124,7 @@ OPERATIONS: dict[str, Operation] = {
         statuses=(400, *WITH_BODY, 422),
         answer="CallflowCreated",
         request="CallflowRequest",
+        once=True,
         links={"show_session": "sessionId", "hang_up_session": "sessionId", "list_recordings": "sessionId"},
     ),
     "send_call": Operation(
@@ -122,6 +134,7 @@ OPERATIONS: dict[str, Operation] = {
         statuses=(400, *WITH_BODY, 422),
         answer="CallflowCreated",
         request="OldCallRequest",
+        once=True,
         links={"show_session": "sessionId", "hang_up_session": "sessionId", "list_recordings": "sessionId"},
     ),
     "ask_verification": Operation(
@@ -131,6 +144,7 @@ OPERATIONS: dict[str, Operation] = {
         statuses=(400, *WITH_BODY),
         answer="Verification",
         request="VerificationRequest",
+        once=True,
         links={"check_verification": "sessionId"},
         reasons={403: "the API key may only read, or the code was asked for again too early"},
     ),
@@ -185,6 +199,7 @@ OPERATIONS: dict[str, Operation] = {
         status=202,
         answer="ExportStarted",
         request="ExportRequest",
+        once=True,
         request_required=False,
         links={"show_export": "jobId", "cancel_export": "jobId"},
     ),
@@ -259,6 +274,16 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "try_trunk": Operation(
         "Trunks", "Ask a trunk whether it is there", "problem", ALWAYS, answer="TrunkTried", reasons=_NO_TRUNK
+    ),
+    "follow_events": Operation(
+        tag="Events",
+        summary="All that happens in a sub-account, in order: server-sent events, or a page of JSON",
+        form="problem",
+        statuses=(400, *ALWAYS),
+        media_type="text/event-stream",
+        page="EventPage",
+        query=("after", "limit"),
+        reasons={400: "no such event, or not the documented parameters"},
     ),
     "healthz": Operation("Operation", "Whether the process runs", "plain", (500,), answer="Health", public=True),
     "readyz": Operation(

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.errors import UNAVAILABLE
 from callwright.api.exchange import FIXED_HEADERS, Exchange, Reply, json_reply
+from callwright.api.idempotency import Claim, answer_once
 from callwright.contract.log_export import (
     ExportStatus,
     download_path,
@@ -33,16 +34,24 @@ class ExportGone(CallwrightError):
 
 async def start_export(exchange: Exchange) -> ASGIApp:
     """Queue a job; 202 says that it will be done, whatever happens to this process."""
-    platform = exchange.platform
     await authenticate(exchange, WRITE)
-    wanted = parse_export_request(await exchange.body(), platform.clock())
+    return await answer_once(exchange, _start)
+
+
+async def _start(exchange: Exchange, body: bytes, claim: Claim | None) -> Reply:
+    def answer(job_id: str) -> Reply:
+        return json_reply(202, export_started(job_id))
+
+    platform = exchange.platform
+    wanted = parse_export_request(body, platform.clock())
+    keep = None if claim is None else claim.keep(answer)
     export = await platform.store.create_export(
-        exchange.sub_account_id, wanted.from_at, wanted.to_at, wanted.limit or 0
+        exchange.sub_account_id, wanted.from_at, wanted.to_at, wanted.limit or 0, keep
     )
     if export is None:
         raise ContractError(503, 503, UNAVAILABLE)  # too many wait: no 429 is documented here
     platform.wake_exports()
-    return json_reply(202, export_started(export.job_id))
+    return answer(export.job_id)
 
 
 async def show_export(exchange: Exchange) -> ASGIApp:

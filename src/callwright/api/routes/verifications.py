@@ -7,7 +7,8 @@ from starlette.types import ASGIApp
 
 from callwright.api.auth import WRITE, authenticate
 from callwright.api.errors import UNAVAILABLE
-from callwright.api.exchange import Exchange, json_reply
+from callwright.api.exchange import Exchange, Reply, json_reply
+from callwright.api.idempotency import Claim, answer_once
 from callwright.contract.otp_code import RANDOM_BYTES, make_code
 from callwright.contract.otp_request import parse_check, parse_verification
 from callwright.contract.otp_session import (
@@ -21,7 +22,7 @@ from callwright.contract.otp_session import (
 )
 from callwright.contract.otp_session import VerificationStatus as Status
 from callwright.contract.platform_errors import PlatformCode, platform_refusal
-from callwright.errors import ContractError, StorageError
+from callwright.errors import ContractError, KeyTaken, StorageError
 from callwright.switchboard.board import BusyError
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
@@ -29,11 +30,15 @@ _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 async def ask_verification(exchange: Exchange) -> ASGIApp:
     """Make a code, or take the one that waits, and call to speak it."""
-    platform, sub_account_id = exchange.platform, exchange.sub_account_id
     await authenticate(exchange, WRITE)
+    return await answer_once(exchange, _ask)
+
+
+async def _ask(exchange: Exchange, body: bytes, claim: Claim | None) -> Reply:
+    platform, sub_account_id = exchange.platform, exchange.sub_account_id
     if platform.draining():
         raise ContractError(503, 503, UNAVAILABLE)
-    request = parse_verification(await exchange.body(), platform.policy_for(sub_account_id).caller_ids)
+    request = parse_verification(body, platform.policy_for(sub_account_id).caller_ids)
     source = request.source or _usual_source(exchange)
     now, session_id = platform.clock(), platform.new_uuid().replace("-", "")
     code = make_code(request.code_type, request.code_length, platform.random_bytes(RANDOM_BYTES))
@@ -46,15 +51,18 @@ async def ask_verification(exchange: Exchange) -> ASGIApp:
     verification = await platform.store.ask_verification(sub_account_id, request.destination, decide)
     callbacks, url = platform.verification_callbacks, request.callback_url
     callbacks.watch(verification, url)
+    reply = json_reply(200, verification_body(verification))
     try:
         callflow = otp_callflow(verification, request, source, exchange.request_id)
-        await platform.board.accept(sub_account_id, callflow)
+        await platform.board.accept(sub_account_id, callflow, None if claim is None else claim.keep(lambda _: reply))
+    except KeyTaken:
+        raise  # the call is made for the request that was faster
     except (BusyError, StorageError):
         # Nobody is called, so the client may ask again at once.
         await platform.store.call_not_placed(verification.session_id)
         callbacks.not_placed(replace(verification, sent_at=now - verification.resending_interval_seconds), url)
         raise
-    return json_reply(200, verification_body(verification))
+    return reply
 
 
 async def check_verification(exchange: Exchange) -> ASGIApp:

@@ -52,6 +52,10 @@ class ClientInvite:
         self._wait(None if self._timers.reliable else now + self._interval, now + self._timers.give_up)
         return (Effect.SEND,)
 
+    def resume(self, now: float) -> None:
+        """An earlier process sent it, and it is being cancelled: nothing is repeated, an answer is waited for."""
+        self._enter(ClientInviteState.PROCEEDING, now + self._timers.give_up)
+
     def respond(self, now: float, status: int) -> Effects:
         """A response with this status arrived."""
         match self.state, status // 100:

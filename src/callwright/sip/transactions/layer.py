@@ -134,6 +134,8 @@ class TransactionLayer:
             transport: host_port_text(profile.host, profile.stream_ports.get(transport, profile.port))
             for transport in DEFAULT_PORTS
         }
+        self.answered_late: Callable[[float, Response, Envelope], None] = let_it_pass
+        "is told of a 200 to an INVITE that belongs to no transaction"
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._merged: dict[tuple[str, ...], ServerTransaction] = {}
@@ -150,15 +152,25 @@ class TransactionLayer:
     # Client side
 
     def request(
-        self, now: float, request: Request, destination: Address, user: ClientUser, *, via: str | None = None
+        self,
+        now: float,
+        request: Request,
+        destination: Address,
+        user: ClientUser,
+        *,
+        via: str | None = None,
+        branch: str = "",
     ) -> ClientTransaction:
-        """Send a request, which has no Via yet. `via` only for CANCEL, which repeats its INVITE's (RFC 3261 §9.1)."""
+        """Send a request, which has no Via yet. `via` only for CANCEL, which repeats its INVITE's (RFC 3261 §9.1).
+
+        `branch` is one that the caller can name again later; a new one otherwise.
+        """
         narrower = None
         if via is None:
             if self._outgrows(request, destination):
                 narrower, destination = destination, StreamAddress(*destination, TCP)
                 self._name_contact(request, destination)
-            via = self._new_via(destination)
+            via = self._new_via(destination, branch)
         request.headers.insert_first("Via", via)
         key = (via.rpartition("branch=")[2], request.method)
         transaction = ClientTransaction(self, self._machine(request, destination), key, request, destination, user)
@@ -166,9 +178,26 @@ class TransactionLayer:
         self._start(now, transaction)
         return transaction
 
-    def _start(self, now: float, transaction: ClientTransaction) -> None:
+    def resume(self, now: float, invite: Request, destination: Address, user: ClientUser, via: str) -> None:
+        """Wait for the answer to an INVITE that another process sent with this Via, perhaps from another address."""
+        invite.headers.insert_first("Via", via)
+        machine = ClientInvite(self._timers(destination))
+        machine.resume(now)
+        key = (via.rpartition("branch=")[2], "INVITE")
+        transaction = ClientTransaction(self, machine, key, invite, destination, user)
+        self._know(transaction)
+        self.schedule.note(transaction)
+
+    def via(self, destination: Address) -> str:
+        """Our Via for requests that go there, without a branch."""
+        return self._new_via(destination, "-").rpartition(";branch=")[0]
+
+    def _know(self, transaction: ClientTransaction) -> None:
         self._clients[transaction.key] = transaction
         self._by_destination.setdefault(transaction.destination, set()).add(transaction)
+
+    def _start(self, now: float, transaction: ClientTransaction) -> None:
+        self._know(transaction)
         self.run_client(now, transaction, transaction.machine.start(now))
 
     def _machine(self, request: Request, destination: Address) -> ClientInvite | ClientOther:
@@ -193,9 +222,7 @@ class TransactionLayer:
         request = transaction.request
         request.headers.remove("Via")
         self._name_contact(request, destination)
-        via = self._new_via(destination)
-        request.headers.insert_first("Via", via)
-        transaction.key = (via.rpartition("branch=")[2], request.method)
+        request.headers.insert_first("Via", self._new_via(destination, transaction.key[0]))
         transaction.data = serialize(request)
         transaction.destination, transaction.narrower = destination, None
         transaction.machine = self._machine(request, destination)
@@ -246,6 +273,9 @@ class TransactionLayer:
         ours = "" if transaction is None else transaction.request.headers.get("Via") or ""
         if transaction is None or f" {host_port_text(via.host, via.port)};" not in ours:
             self.counts["stray response"] += 1
+            is_ours = host_port_text(via.host, via.port) in (self._place(source), *self._sent_by.values())
+            if is_ours and transaction is None and response.status // 100 == 2 and envelope.cseq.method == "INVITE":
+                self.answered_late(now, response, envelope)
             return
         sequence = str(envelope.cseq)
         start_line = f"SIP/2.0 {response.status} {response.reason}"
@@ -287,12 +317,12 @@ class TransactionLayer:
         self._clients.pop(transaction.key, None)
         self._leave_destination(transaction)
 
-    def _new_via(self, destination: Address) -> str:
+    def _new_via(self, destination: Address, branch: str = "") -> str:
         # RFC 3581 §3: rport asks that responses come back to the port we sent from; RFC 5923 §5: alias allows the peer
         # to send its own requests back over our connection.
         transport = transport_of(destination)
         alias = "" if transport == UDP else ";alias"
-        branch = f"{BRANCH_COOKIE}{self.token()}"
+        branch = branch or f"{BRANCH_COOKIE}{self.token()}"
         return f"SIP/2.0/{transport} {self._place(destination)};rport{alias};branch={branch}"
 
     # Server side
@@ -387,6 +417,10 @@ class TransactionLayer:
             there.discard(transaction)
             if not there:
                 del self._by_destination[transaction.destination]
+
+
+def let_it_pass(_now: float, _response: Response, _envelope: Envelope) -> None:
+    """What is done with a late 200 when nobody wants to know."""
 
 
 def merged_key(envelope: Envelope) -> tuple[str, ...]:
