@@ -492,6 +492,8 @@ class Telephony:
                 exchange.post(leg, finished)
             case media.DigitPressed():
                 exchange.digit(leg, event.digit, KeyWay.TONE if event.in_band else KeyWay.EVENT, event.at)
+            case media.StreamMoved():
+                exchange.moved(leg, event.port)
             case media.StreamSilent():
                 leg.trace.add(event.at, "rtp.silent", leg_id=leg.leg_id, seconds=event.silent_seconds)
                 limit_seconds = self._settings.probe_seconds
