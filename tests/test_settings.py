@@ -197,7 +197,8 @@ def test_the_smallest_usable_port_range_is_one_even_and_odd_pair() -> None:
         ("speech_workers", "1.5"),
         ("speech_workers", "٣"), ("log_level", "chatty"), ("log_format", "xml"), ("metrics", "some"), ("data", " "),
         ("data", "a\0b"), ("api_key", "short"), ("api_key", "has spaces in the middle of it"), ("api_key", "k" * 257),
-        ("database", "mysql://canary@localhost/x"), ("database", "sqlite:///canary.db"), ("database", "postgresql://a b"),
+        ("database", "mysql://canary@localhost/x"), ("database", "sqlite:///canary.db"),
+        ("database", "postgresql://a b"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_names_its_setting_and_where_it_came_from(key: str, text: str) -> None:

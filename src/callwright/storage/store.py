@@ -28,6 +28,7 @@ from callwright.storage.access import MakeQueue
 from callwright.storage.database import Database
 from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
+from callwright.storage.opening import KEY_FILE_NAME as KEY_FILE_NAME
 from callwright.storage.opening import open_database, open_secrets
 from callwright.storage.records import (
     ApiKey,
