@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -23,10 +23,15 @@ from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import LegSummary, SessionSummary
 from callwright.contract.policy import RequestPolicy
 from callwright.contract.webhooks import session_summary
-from callwright.settings import HostPort
+from callwright.errors import TelephonyError
+from callwright.node.trunks import Trunks
+from callwright.settings import HostPort, load
+from callwright.sip.outputs import Address, Replied
 from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
 from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
+from callwright.telephony.condition import TrunkReport
+from callwright.telephony.trunk import Trunk
 
 NOW = 1_750_000_000.0
 
@@ -114,6 +119,48 @@ class MemoryBoard:
             self._changed.notify_all()
 
 
+SETTINGS = """
+[trunks.fixed]
+uri = "sip:192.0.2.1"
+username = "us"
+password = "open sesame"
+"""
+
+
+class MemoryLine:
+    """Carries no calls, and knows over which trunks it would."""
+
+    def __init__(self) -> None:
+        self.trunks: tuple[Trunk, ...] = ()
+        self.closed_until: float | None = None
+
+    async def change_trunks(self, trunks: Sequence[Trunk]) -> None:
+        self.trunks = tuple(trunks)
+
+    def trunk_reports(self) -> list[TrunkReport]:
+        return [
+            TrunkReport(
+                one.name,
+                calls=2,
+                waiting=1,
+                is_healthy=True,
+                is_registered=None,
+                closed_until=self.closed_until,
+                options="200 OK",
+                registration="",
+            )
+            for one in self.trunks
+        ]
+
+    async def ask_trunk(self, name: str) -> list[tuple[Address, Replied]]:
+        if name == "nowhere":
+            raise TelephonyError("the name does not resolve")
+        return [
+            (("192.0.2.1", 5060), Replied("1", 200, "OK", locally_generated=False)),
+            (("192.0.2.2", 5060), Replied("2", 408, "no response", locally_generated=True)),
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A callback's receiver takes everything."""
@@ -135,6 +182,8 @@ class Installation:
     other_key: str
     "of another sub-account"
     read_only_key: str
+    admin_key: str
+    line: "MemoryLine"
     revoked_key: str
     policies: dict[str, RequestPolicy] = field(default_factory=dict)
     draining: bool = False
@@ -155,6 +204,10 @@ class Installation:
     def pass_time(self, seconds: float) -> None:
         """Let time go by."""
         self.moment[0] += seconds
+
+    async def turn(self) -> None:
+        """Let whatever runs beside go on a little."""
+        await asyncio.sleep(0.02)
 
     def as_rider(self, key: str | None = None) -> dict[str, str]:
         return {"authorization": f"Bearer {key or self.key}"}
@@ -206,6 +259,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     await store.ensure_sub_account("other_co")
     key, other_key = await store.create_key("riders_hq", "test"), await store.create_key("other_co", "test")
     read_only_key = await store.create_key("riders_hq", "reader", ["read"])
+    admin_key = await store.create_key("riders_hq", "operator", ["admin"])
     revoked_key = await store.create_key("riders_hq", "old")
     await store.revoke_key(next(row.key_id for row in await store.list_keys() if row.name == "old"))
     board = MemoryBoard(store, lambda: moment[0])
@@ -224,10 +278,16 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
             await asyncio.sleep(0.005)
 
     callbacks = VerificationCallbacks(store, post, lambda: moment[0], sleep=sleep)
+    line = MemoryLine()
+    settings = load(SETTINGS, {}, {"data": str(folder)})
+    trunks = Trunks(settings, store, asyncio.sleep)
+    await trunks.load()
+    trunks.follow(line)
     feed = EventFeed(store)
     store.on_event = feed.notice
     platform = Platform(
         board=board,
+        trunks=trunks,
         store=store,
         policy_for=lambda name: installation.policies.get(name, RequestPolicy()),
         clock=lambda: installation.now,
@@ -245,10 +305,21 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
         installation = Installation(
-            client, server.address, store, board, platform, key, other_key, read_only_key, revoked_key
+            client,
+            server.address,
+            store,
+            board,
+            platform,
+            key,
+            other_key,
+            read_only_key,
+            admin_key,
+            line,
+            revoked_key,
         )
         installation.moment = moment
         yield installation
+    await trunks.stop()
     await feed.stop()
     await server.stop()
     await callbacks.stop()

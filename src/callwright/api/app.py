@@ -31,6 +31,7 @@ from callwright.api.routes import (
     recordings,
     sessions,
     speech_profiles,
+    trunks,
     verifications,
     webhooks,
 )
@@ -38,6 +39,7 @@ from callwright.api.routes import (
 _OWN = "/api/v1/subaccounts/{sub_account_id}"
 _VERIFICATIONS = "/api/v2/subaccounts/{sub_account_id}/sessions"
 _PUSH_CONFIG = f"{_OWN}/recording-push-config"
+_TRUNKS = "/api/v1/trunks"
 _EXPORTS = f"{_OWN}/messages/exports"
 
 # The busiest first: routes are tried in this order.
@@ -70,6 +72,12 @@ ROUTES: tuple[tuple[str, str, str, Endpoint, ErrorForm], ...] = (
     ("show_session", "GET", f"{_OWN}/sessions/{{session_id}}", sessions.show_session, problem_form),
     ("hang_up_session", "DELETE", f"{_OWN}/sessions/{{session_id}}", sessions.hang_up_session, problem_form),
     ("follow_session", "GET", f"{_OWN}/sessions/{{session_id}}/events", events.follow_session, problem_form),
+    ("list_trunks", "GET", _TRUNKS, trunks.list_trunks, problem_form),
+    ("show_trunk", "GET", f"{_TRUNKS}/{{trunk_name}}", trunks.show_trunk, problem_form),
+    ("put_trunk", "PUT", f"{_TRUNKS}/{{trunk_name}}", trunks.put_trunk, problem_form),
+    ("change_trunk", "PATCH", f"{_TRUNKS}/{{trunk_name}}", trunks.change_trunk, problem_form),
+    ("delete_trunk", "DELETE", f"{_TRUNKS}/{{trunk_name}}", trunks.delete_trunk, problem_form),
+    ("try_trunk", "POST", f"{_TRUNKS}/{{trunk_name}}/test", trunks.try_trunk, problem_form),
     ("follow_events", "GET", f"{_OWN}/events", event_feed.follow_events, problem_form),
     ("healthz", "GET", "/healthz", health.healthz, plain_form),
     ("readyz", "GET", "/readyz", health.readyz, plain_form),

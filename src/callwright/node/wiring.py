@@ -19,7 +19,6 @@ from callwright.recordings.push.s3 import S3Push
 from callwright.recordings.shelf import Recordings
 from callwright.settings import ANY, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.settings_speech import ESPEAK
-from callwright.simulator.carrier import Carrier
 from callwright.speech.providers.azure import AzureSynthesizer
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.providers.google import GoogleSynthesizer
@@ -33,14 +32,6 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
 from callwright.telephony.signalling import Listening
-from callwright.telephony.trunk import Trunk, configured, wide_codecs
-
-
-def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
-    if carrier is not None:
-        host, port = carrier.address
-        return (Trunk("built-in", host, port, built_in=True),)
-    return tuple(configured(trunk) for trunk in settings.trunks)
 
 
 def tls(settings: Settings) -> Listening | None:
@@ -54,10 +45,13 @@ def tls(settings: Settings) -> Listening | None:
     )
 
 
-def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
-    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+def speech_engines(settings: Settings, egress: Egress, clock: Clock, *, is_wide: bool) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order; `is_wide` when some trunk carries more than telephones do.
+
+    SettingsError when Piper or one of its voice files is not there.
+    """
     speech = settings.speech
-    rate = WIDE_SAMPLE_RATE_HZ if wide_codecs(trunks(settings, None)) else SAMPLE_RATE_HZ
+    rate = WIDE_SAMPLE_RATE_HZ if is_wide else SAMPLE_RATE_HZ
     engines: dict[str, Synthesizer] = {}
     if speech.azure is not None:
         engines["azure"] = AzureSynthesizer(speech.azure, egress)

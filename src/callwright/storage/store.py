@@ -50,6 +50,7 @@ from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_idempotency import IdempotencyStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
+from callwright.storage.store_trunks import TrunkStore
 from callwright.storage.store_verifications import VerificationStore
 from callwright.storage.store_webhooks import WebhookStore
 from callwright.telemetry.clock import Clock, platform_clock
@@ -63,7 +64,16 @@ MOST_WAITING_FOR_EVENTS: Final = 2_000
 """With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventStore, WebhookStore, IdempotencyStore):
+class Store(
+    NumberStore,
+    RecordingStore,
+    ExportStore,
+    VerificationStore,
+    EventStore,
+    WebhookStore,
+    IdempotencyStore,
+    TrunkStore,
+):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
     def __init__(

@@ -168,6 +168,20 @@ class Exchange:
         except SdpError as error:
             self.give_up(leg, NOT_ACCEPTABLE_HERE, f"the answer to our offer cannot be used: {error}")
 
+    def moved(self, leg: Leg, port: int) -> None:
+        """The media plane had to give the leg another port: its peer is told, now or as soon as the call is up."""
+        if leg.local is not None:
+            leg.local = replace(leg.local, port=port)
+            leg.is_moved = True
+            leg.trace.add(self.clock(), "rtp.moved", leg_id=leg.leg_id, port=port)
+            self.tell_of_move(leg)
+
+    def tell_of_move(self, leg: Leg) -> None:
+        """Offer the leg's stream anew where it is now, if its peer does not know that yet."""
+        if leg.is_moved and leg.stage is Stage.UP and leg.given_up is None:
+            leg.is_moved = False
+            self.carry(self.agent.change(self.clock(), leg.sip_call_id, leg.offer()))
+
     # --- while it is up --------------------------------------------------------------------------------------------
 
     def digit(self, leg: Leg, digit: str, way: KeyWay, at: float, duration_seconds: float = 0.0) -> None:

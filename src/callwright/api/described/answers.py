@@ -44,7 +44,39 @@ _LEG: dict[str, Schema] = {
     "callDuration": INTEGER,
 }
 
+_TRUNK_STATE = record(
+    {
+        "healthy": BOOLEAN,
+        "registered": maybe(BOOLEAN),
+        "calls": INTEGER,
+        "waiting": INTEGER,
+        "closedUntil": maybe(TIME),
+        "options": maybe(STRING),
+        "registration": maybe(STRING),
+    }
+)
+
 ANSWERS: dict[str, Schema] = {
+    "Trunk": record(
+        {
+            "name": STRING,
+            "source": one_of("settings", "database"),
+            "settings": {"type": "object"},
+            "hasPassword": BOOLEAN,
+            "updatedAt": maybe(TIME),
+            "problem": {**maybe(STRING), "description": "why it takes no calls"},
+            "state": {"anyOf": [_TRUNK_STATE, {"type": "null"}], "description": "on the node that answers"},
+        }
+    ),
+    "TrunkList": record({"trunks": listing(ref("Trunk"))}),
+    "TrunkTried": record(
+        {
+            "name": STRING,
+            "answers": BOOLEAN,
+            "problem": maybe(STRING),
+            "addresses": listing(record({"address": STRING, "status": INTEGER, "reason": STRING, "answered": BOOLEAN})),
+        }
+    ),
     "CallflowCreated": record(
         {
             "sessionId": UUID,

@@ -81,6 +81,7 @@ PARAMETERS: dict[str, Parameter] = {
     "job_id": Parameter({"type": "string", "pattern": _UUID}, "as the request was answered"),
     "number": Parameter(text(pattern=r"^\+?[0-9]{7,15}$"), "with or without +"),
     "kind": Parameter(one_of(*WEBHOOK_TYPES), "which webhook"),
+    "trunk_name": Parameter(text(1, 50, r"^[A-Za-z0-9\-._]+$"), "of the trunk"),
     "token": Parameter(text(1, 100, r"^[A-Za-z0-9_\-]+$"), "from the job's answer"),
     "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", "query"),
     "status": Parameter(one_of(*STATUSES), "of the session", "query"),
@@ -104,11 +105,15 @@ WIRE_NAMES = {
     "verification_id": "sessionId",
     "job_id": "jobId",
     "kind": "webhookType",
+    "trunk_name": "trunkName",
 }
 """How the document names parts of the path."""
 
 _GONE = {404: "no such session, or not the sub-account's own"}
 _JOB = {404: "no such job, or not the sub-account's own"}
+_ADMIN = {403: "the API key has not the scope `admin`"}
+_NO_TRUNK = {**_ADMIN, 404: "no such trunk"}
+_CHANGE_TRUNK = {**_NO_TRUNK, 409: "the trunk stands in the settings", 422: "it is no right trunk; `detail` says why"}
 _NONE = {404: "nothing is configured"}
 
 OPERATIONS: dict[str, Operation] = {
@@ -236,6 +241,39 @@ OPERATIONS: dict[str, Operation] = {
         statuses=ALWAYS,
         media_type="text/event-stream",
         reasons=_GONE,
+    ),
+    "list_trunks": Operation(
+        "Trunks", "Who carries the calls", "problem", (401, 403, 500, 503), answer="TrunkList", reasons=_ADMIN
+    ),
+    "show_trunk": Operation("Trunks", "One trunk, and its state", "problem", ALWAYS, answer="Trunk", reasons=_NO_TRUNK),
+    "put_trunk": Operation(
+        tag="Trunks",
+        summary="Store a trunk, or replace it",
+        form="problem",
+        statuses=(*WITH_BODY, 409, 422),
+        answer="Trunk",
+        request="TrunkSettings",
+        reasons=_CHANGE_TRUNK,
+    ),
+    "change_trunk": Operation(
+        tag="Trunks",
+        summary="Change some settings of a trunk; null takes one away",
+        form="problem",
+        statuses=(*WITH_BODY, 409, 422),
+        answer="Trunk",
+        request="TrunkChanges",
+        reasons=_CHANGE_TRUNK,
+    ),
+    "delete_trunk": Operation(
+        tag="Trunks",
+        summary="Take a trunk away; calls that are up stay",
+        form="problem",
+        statuses=(*ALWAYS, 409),
+        status=204,
+        reasons=_CHANGE_TRUNK,
+    ),
+    "try_trunk": Operation(
+        "Trunks", "Ask a trunk whether it is there", "problem", ALWAYS, answer="TrunkTried", reasons=_NO_TRUNK
     ),
     "follow_events": Operation(
         tag="Events",
