@@ -140,7 +140,10 @@ async def test_a_thousand_requests_at_once_make_one_call(api: "Installation") ->
 async def other_process(api: "Installation") -> AsyncIterator[HostPort]:
     """Another server over the same database, with a store of its own."""
     store = await Store.open(
-        f"sqlite:///{api.store._database.path}", clock=lambda: api.now, exclusive=False, busy_timeout_seconds=10
+        f"sqlite:///{api.store._database.folder}/callwright.db",
+        clock=lambda: api.now,
+        exclusive=False,
+        busy_timeout_seconds=10,
     )
     board = type(api.board)(store, lambda: api.now)
     board.accepted = api.board.accepted

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from callwright.cli.options import add_settings, read_settings
 from callwright.errors import SettingsError
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.records import ApiKey
 from callwright.storage.store import Store
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("key_id", metavar="KEY_ID", help="from `callwright keys list`")
     for verb in (create, listing, revoke):
         verb.add_argument("--json", action="store_true", help="answer for machines")
-        add_settings(verb, ["data", "config"])
+        add_settings(verb, ["data", "database", "config"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 @asynccontextmanager
 async def _store(arguments: argparse.Namespace) -> AsyncIterator[Store]:
     settings = read_settings(arguments, development=True)
-    store = await Store.open(database_url(settings), exclusive=False)
+    store = await open_store(settings, exclusive=False)
     try:
         yield store
     finally:

@@ -28,7 +28,7 @@ from callwright.recordings.shelf import Recordings
 from callwright.settings import Settings
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.switchboard.customer import Customers
@@ -66,7 +66,7 @@ class Node:
         async with Closers() as closers:
             clock = platform_clock()
             numbers.warm()
-            store = await Store.open(database_url(settings), clock=clock)
+            store = await open_store(settings, clock=clock)
             closers.push_async_callback(store.close)
             key = await prepare_accounts(settings, store)
             trunks = Trunks(settings, store, asyncio.sleep)
