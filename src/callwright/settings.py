@@ -27,7 +27,8 @@ from callwright.settings_table import Table, did_you_mean, refuse_unknown
 from callwright.settings_trunk import Trunk as Trunk
 from callwright.settings_trunk import TrunkUri as TrunkUri
 from callwright.settings_trunk import parse_trunk_uri as parse_trunk_uri
-from callwright.settings_trunk import read_trunk
+from callwright.settings_trunk import read_trunk as read_trunk
+from callwright.settings_trunk import write_trunk as write_trunk
 
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"

@@ -570,6 +570,7 @@ async def test_a_call_while_the_database_is_away_may_try_elsewhere(store: Store)
 
 async def test_an_incoming_call_cut_off_by_a_crash_ends_with_the_leg_it_had(store: Store) -> None:
     await store.accept_incoming("s-1", "riders_hq", "leg-in", "+6591234567", "+6568332048", "c", "carrier", CLOCK())
+    store.node_id = "the next one"
     bench = Bench(store)
     assert await bench.board.recover() == 1
     [leg] = bench.summaries[0].legs

@@ -25,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create = verbs.add_parser("create", help="make a key; its text is shown this once")
     create.add_argument("sub_account", metavar="SUB_ACCOUNT", help="whose key it is; made when it does not exist yet")
     create.add_argument("--name", default="", help="words that tell this key from others")
+    create.add_argument(
+        "--scope",
+        action="append",
+        default=[],
+        choices=("read", "write", "admin"),
+        help="what it may do, once for each; without any: all of its sub-account. admin: trunks, of the installation",
+    )
     listing = verbs.add_parser("list", help="all keys, without their texts")
     revoke = verbs.add_parser("revoke", help="make a key invalid for good")
     revoke.add_argument("key_id", metavar="KEY_ID", help="from `callwright keys list`")
@@ -54,7 +61,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         match arguments.verb:
             case "create":
                 await store.ensure_sub_account(arguments.sub_account)
-                text = await store.create_key(arguments.sub_account, arguments.name)
+                text = await store.create_key(arguments.sub_account, arguments.name, arguments.scope)
                 if arguments.json:
                     console.print_json(json.dumps({"subAccountId": arguments.sub_account, "key": text}))
                 else:

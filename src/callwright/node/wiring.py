@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,13 +20,12 @@ from callwright.recordings.push.s3 import S3Push
 from callwright.recordings.shelf import Recordings
 from callwright.settings import ANY, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.settings_speech import ESPEAK
-from callwright.simulator.carrier import Carrier
 from callwright.speech.providers.azure import AzureSynthesizer
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.providers.google import GoogleSynthesizer
 from callwright.speech.providers.piper import PiperSynthesizer
 from callwright.speech.providers.polly import PollySynthesizer
-from callwright.speech.synthesizer import Synthesizer
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, Synthesizer
 from callwright.storage.records import WebhookKind
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
@@ -34,14 +34,9 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
 from callwright.telephony.signalling import Listening
-from callwright.telephony.trunk import Trunk, configured
 
-
-def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
-    if carrier is not None:
-        host, port = carrier.address
-        return (Trunk("built-in", host, port, built_in=True),)
-    return tuple(configured(trunk) for trunk in settings.trunks)
+ACCOUNTS_REMEMBERED = 1_024
+"""Sub-accounts whose rules are at hand."""
 
 
 def tls(settings: Settings) -> Listening | None:
@@ -55,9 +50,13 @@ def tls(settings: Settings) -> Listening | None:
     )
 
 
-def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
-    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+def speech_engines(settings: Settings, egress: Egress, clock: Clock, *, is_wide: bool) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order; `is_wide` when some trunk carries more than telephones do.
+
+    SettingsError when Piper or one of its voice files is not there.
+    """
     speech = settings.speech
+    rate = WIDE_SAMPLE_RATE_HZ if is_wide else SAMPLE_RATE_HZ
     engines: dict[str, Synthesizer] = {}
     if speech.azure is not None:
         engines["azure"] = AzureSynthesizer(speech.azure, egress)
@@ -66,13 +65,14 @@ def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Syn
     if speech.polly is not None:
         engines["polly"] = PollySynthesizer(speech.polly, egress, clock)
     if speech.piper is not None:
-        engines["piper"] = PiperSynthesizer(speech.piper)
+        engines["piper"] = PiperSynthesizer(speech.piper, rate)
     if ESPEAK in speech.order:
-        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers)
+        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers, rate)
     return [engines[name] for name in speech.order]
 
 
 def rules(settings: Settings) -> Callable[[str], SessionRules]:
+    @functools.lru_cache(maxsize=ACCOUNTS_REMEMBERED)
     def rules_for(sub_account_id: str) -> SessionRules:
         return SessionRules(
             ring_timeout_seconds=settings.ring_timeout_seconds,
@@ -113,11 +113,13 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
 def summary_body(settings: Settings, store: Store) -> Callable[[SessionSummary], dict[str, object]]:
     """The VSS body as a sub-account has it: which virtual numbers are its own, how it reads legs."""
 
+    account = functools.lru_cache(maxsize=ACCOUNTS_REMEMBERED)(settings.sub_account)
+
     def body(summary: SessionSummary) -> dict[str, object]:
         name = summary.sub_account_id
         return session_summary(
             summary,
-            capital_leg_keys=settings.sub_account(name).capital_leg_keys,
+            capital_leg_keys=account(name).capital_leg_keys,
             reference_ids=store.reference_ids(name),
         )
 

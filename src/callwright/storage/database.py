@@ -80,7 +80,7 @@ class Database:
 
 
 def read_or_create_home_id(folder: Path) -> str:
-    """What a data folder is called among those that share a database; the same at every start. OSError, StorageError."""
+    """What a data folder is called among those that share a database; stays the same. OSError, StorageError."""
     path = folder / HOME_FILE_NAME
     try:
         if not path.exists():

@@ -34,15 +34,15 @@ EXPORTS = select(
 ONE_EXPORT = EXPORTS.where(exports.c.job_id == bindparam("this_job_id"))
 EXPORT_BY_TOKEN = EXPORTS.where(exports.c.token_digest == bindparam("this_digest"))
 # OPEN_EXPORT stands word for word as in its index, or SQLite does not use that.
+_ours = exports.c.node_id == bindparam("this_node_id")
 NEXT_EXPORT = (
-    EXPORTS.where(OPEN_EXPORT, or_(exports.c.lease_until.is_(None), exports.c.lease_until <= bindparam("now")))
+    EXPORTS.where(OPEN_EXPORT, or_(exports.c.lease_until.is_(None), exports.c.lease_until <= bindparam("now"), _ours))
     .order_by(exports.c.created_at)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
 OPEN_EXPORTS_OF = select(func.count()).where(exports.c.sub_account_id == bindparam("this_sub_account_id"), OPEN_EXPORT)
 _open = (exports.c.job_id == bindparam("this_job_id"), OPEN_EXPORT)
-_ours = exports.c.node_id == bindparam("this_node_id")
 START_EXPORT = (
     update(exports)
     .where(*_open)
@@ -114,7 +114,7 @@ def start_next(
 
     Until `lease_until` no other node takes it over; None when there are no others.
     """
-    row = connection.execute(NEXT_EXPORT, {"now": now}).mappings().first()
+    row = connection.execute(NEXT_EXPORT, {"now": now, "this_node_id": node_id}).mappings().first()
     if row is None:
         return None
     values = {"this_job_id": row["job_id"]}

@@ -43,10 +43,14 @@ _written = ("digest", "state", "status", "body", "session_id", "created_at")
 
 
 def _keep_answer(query: Upsert) -> Insert:
-    return query.values(state="DONE").on_conflict_do_update(
-        index_elements=[idempotency.c.sub_account_id, idempotency.c.key],
-        set_={name: query.excluded[name] for name in _written},
-        where=idempotency.c.created_at <= bindparam("kept_since"),
+    return (
+        query.values(state="DONE")
+        .on_conflict_do_update(
+            index_elements=[idempotency.c.sub_account_id, idempotency.c.key],
+            set_={name: query.excluded[name] for name in _written},
+            where=idempotency.c.created_at <= bindparam("kept_since"),
+        )
+        .execution_options(preserve_rowcount=True)
     )
 
 

@@ -28,6 +28,7 @@ from callwright.storage.access import MakeQueue
 from callwright.storage.database import Database
 from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
+from callwright.storage.opening import KEY_FILE_NAME as KEY_FILE_NAME
 from callwright.storage.opening import open_database, open_secrets
 from callwright.storage.records import (
     ApiKey,
@@ -50,6 +51,7 @@ from callwright.storage.store_idempotency import IdempotencyStore
 from callwright.storage.store_nodes import NodeStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
+from callwright.storage.store_trunks import TrunkStore
 from callwright.storage.store_verifications import VerificationStore
 from callwright.storage.store_webhooks import WebhookStore
 from callwright.telemetry.clock import Clock, platform_clock
@@ -72,6 +74,7 @@ class Store(
     WebhookStore,
     IdempotencyStore,
     NodeStore,
+    TrunkStore,
 ):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 

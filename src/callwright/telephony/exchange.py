@@ -6,6 +6,7 @@ on media, changes during a call, key presses, and the end.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 NOT_ACCEPTABLE_HERE = 488
 UNAVAILABLE = 503
 NORMAL_CLEARING = "Q.850;cause=16"
+CSEQ_LINE = re.compile(r"^cseq[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 def nobody_notes(_leg: Leg) -> None:
@@ -170,6 +172,20 @@ class Exchange:
         except SdpError as error:
             self.give_up(leg, NOT_ACCEPTABLE_HERE, f"the answer to our offer cannot be used: {error}")
 
+    def moved(self, leg: Leg, port: int) -> None:
+        """The media plane had to give the leg another port: its peer is told, now or as soon as the call is up."""
+        if leg.local is not None:
+            leg.local = replace(leg.local, port=port)
+            leg.is_moved = True
+            leg.trace.add(self.clock(), "rtp.moved", leg_id=leg.leg_id, port=port)
+            self.tell_of_move(leg)
+
+    def tell_of_move(self, leg: Leg) -> None:
+        """Offer the leg's stream anew where it is now, if its peer does not know that yet."""
+        if leg.is_moved and leg.stage is Stage.UP and leg.given_up is None:
+            leg.is_moved = False
+            self.carry(self.agent.change(self.clock(), leg.sip_call_id, leg.offer()))
+
     # --- while it is up --------------------------------------------------------------------------------------------
 
     def digit(self, leg: Leg, digit: str, way: KeyWay, at: float, duration_seconds: float = 0.0) -> None:
@@ -254,10 +270,5 @@ class Exchange:
 
 def _cseq(text: str) -> str:
     """The CSeq of a message, for its record."""
-    for line in text.split("\n"):
-        name, colon, value = line.partition(":")
-        if colon and name.strip().lower() == "cseq":
-            return value.strip()
-        if not line.strip():
-            break
-    return ""
+    found = CSEQ_LINE.search(text, 0, text.find("\r\n\r\n") + 1 or len(text))
+    return found[1].rstrip() if found else ""

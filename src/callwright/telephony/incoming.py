@@ -198,7 +198,7 @@ class Incoming:
     async def _prepare(self, leg: Leg) -> None:
         exchange = self._exchange
         try:
-            local = await exchange.media.open(leg.leg_id)
+            local = await exchange.media.open(leg.leg_id, leg.trunk.name)
         except TelephonyError as error:
             if leg.stage is Stage.OFFERED:
                 code = ErrorCode.TRUNK_CAPACITY if exchange.media.ready else ErrorCode.INTERNAL
@@ -243,6 +243,7 @@ class Incoming:
         exchange.moved_on(leg)
         codec = leg.remote.codec if leg.remote is not None else ""
         exchange.post(leg, events.Answered(exchange.clock(), leg.leg_id, codec))
+        exchange.tell_of_move(leg)
 
     def failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
         """It was refused here, or taken back by the caller."""

@@ -83,6 +83,8 @@ class Leg:
     early_media: bool = False
     local: LocalMedia | None = None
     "None while the media plane has no stream of this leg"
+    is_moved: bool = False
+    "the peer was not told of `local` yet"
     media_host: str = ""
     "where the trunk is told to send media; empty: where it is bound"
     remote: RemoteMedia | None = None

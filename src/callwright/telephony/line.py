@@ -41,7 +41,7 @@ from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.reach import Listens, Reach
 from callwright.telephony.resolver import Resolver
 from callwright.telephony.signalling import Gate, Listening, Signalling
-from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunk import Trunk, ip_literal, wide_codecs
 from callwright.telephony.trunking import Trunking
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
-        self._ringback = ground.ringback()
+        self._ringback = ground.ringback(wide_codecs(settings.trunks))
         trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
@@ -494,6 +494,8 @@ class Telephony:
                 exchange.post(leg, finished)
             case media.DigitPressed():
                 exchange.digit(leg, event.digit, KeyWay.TONE if event.in_band else KeyWay.EVENT, event.at)
+            case media.StreamMoved():
+                exchange.moved(leg, event.port)
             case media.StreamSilent():
                 leg.trace.add(event.at, "rtp.silent", leg_id=leg.leg_id, seconds=event.silent_seconds)
                 limit_seconds = self._settings.probe_seconds
@@ -555,6 +557,10 @@ class Telephony:
     async def seen_from_outside(self, server: HostPort) -> Mapped:
         """How a STUN server sees our SIP socket. TelephonyError when it does not answer."""
         return await self._exchange.reach.ask(server)
+
+    async def ask_trunk(self, name: str) -> list[tuple[Address, outputs.Replied]]:
+        """OPTIONS to each address of a trunk, and what became of it. TelephonyError when it has none."""
+        return await self._trunking.ask(name)
 
     def trunk_reports(self) -> list[TrunkReport]:
         """How each trunk is doing."""

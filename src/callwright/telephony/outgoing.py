@@ -51,7 +51,7 @@ class Outgoing:
             return
         leg.admitted = leg.attempts[0].trunk
         try:
-            leg.local = await exchange.media.open(leg.leg_id)
+            leg.local = await exchange.media.open(leg.leg_id, leg.admitted.name)
         except TelephonyError as error:
             code = ErrorCode.TRUNK_CAPACITY if exchange.media.ready else ErrorCode.INTERNAL
             exchange.end(leg, legs.could_not_dial(leg, exchange.clock(), code, str(error)))
@@ -156,6 +156,7 @@ class Outgoing:
         leg.stage = Stage.UP
         exchange.picked_up(leg)
         exchange.post(leg, events.Answered(exchange.clock(), leg.leg_id, agreed.codec))
+        exchange.tell_of_move(leg)
 
     def failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
         """The INVITE came to nothing."""

@@ -9,9 +9,9 @@ from callwright.rtp import packet as rtp
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.telephone_event import press
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
-from callwright.telephony.media.outbound import RELAY_PATIENCE_SECONDS, Outbound, Playback
-from callwright.telephony.media.pacer import Slot
-from callwright.telephony.media.prompts import PromptFiles
+from callwright.telephony.media.framing import G711
+from callwright.telephony.media.outbound import RELAY_PATIENCE_SECONDS, Outbound
+from callwright.telephony.media.prompts import Playback, PromptFiles
 from callwright.telephony.media.recorder import Recorder
 from callwright.telephony.media.relay import Kind, Relay
 
@@ -29,27 +29,29 @@ class Line:
         self.sent: list[RtpPacket] = []
         self.now = 100.0
         self.refuses = False
-        self.slot = Slot()
-        self.outbound = Outbound(0xABCD, self._send, lambda _id, _now: None, lambda _id, _now, _why: None)
-        beginnings = iter((BEGIN_SEQUENCE, BEGIN_TIMESTAMP))
-        self.row = self.slot.add(self.outbound, lambda _bits: next(beginnings))
+        self.outbound = Outbound(0xABCD, BEGIN_SEQUENCE, BEGIN_TIMESTAMP, self._send, self)
         self.agree()
         self.relay = Relay(self.outbound)
         self.relay.kinds = PLAIN
 
     def agree(self, codec: str = "PCMU", payload_type: int = 0, *, sending: bool = True) -> None:
-        self.outbound.agree(codec, payload_type, sending, FILES, self.now)
-        self.slot.set_sending(self.row, sending)
+        self.outbound.agree(codec, G711, payload_type, sending, FILES, self.now)
 
-    def _send(self, data: memoryview | bytes) -> None:
+    def _send(self, data: bytes) -> None:
         if self.refuses:
             raise BlockingIOError
-        self.sent.append(rtp.parse(bytes(data)))
+        self.sent.append(rtp.parse(data))
+
+    def playback_started(self, playback_id: str, now: float) -> None:
+        """Not the matter here."""
+
+    def playback_finished(self, playback_id: str, now: float, reason: str) -> None:
+        """Nor this."""
 
     def tick(self, frames: int = 1) -> None:
         for _ in range(frames):
             self.now += 0.02
-            self.slot.run(1, self.now, self.now)
+            self.outbound.frame(self.now)
 
     def say(self, sequence: int, timestamp: int | None = None, ssrc: int = 7, kind: int = 0) -> None:
         timestamp = 160 * sequence if timestamp is None else timestamp
@@ -115,7 +117,7 @@ def test_it_goes_on_over_every_wrap_of_the_numbers(line: Line, sequence: int, ti
     for number in range(1_000):
         line.say(sequence + number, timestamp + 160 * number)
         if number % 100 == 0:
-            line.slot.run(1, line.now, line.now)
+            line.outbound.frame(line.now)
     steps = [
         (sequence_distance(one.sequence, two.sequence), timestamp_distance(one.timestamp, two.timestamp))
         for one, two in zip(line.sent, line.sent[1:], strict=False)

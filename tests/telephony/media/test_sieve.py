@@ -115,6 +115,9 @@ class Kept:
             raise OSError("no memory")
         self.told.append((ssrc, payload_type))
 
+    def dropped_before(self, ancillary: list[tuple[int, int, bytes]]) -> int:
+        return len(ancillary)
+
     def open(self) -> None:
         self.told.append(None)
 

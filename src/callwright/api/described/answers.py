@@ -44,7 +44,39 @@ _LEG: dict[str, Schema] = {
     "callDuration": INTEGER,
 }
 
+_TRUNK_STATE = record(
+    {
+        "healthy": BOOLEAN,
+        "registered": maybe(BOOLEAN),
+        "calls": INTEGER,
+        "waiting": INTEGER,
+        "closedUntil": maybe(TIME),
+        "options": maybe(STRING),
+        "registration": maybe(STRING),
+    }
+)
+
 ANSWERS: dict[str, Schema] = {
+    "Trunk": record(
+        {
+            "name": STRING,
+            "source": one_of("settings", "database"),
+            "settings": {"type": "object"},
+            "hasPassword": BOOLEAN,
+            "updatedAt": maybe(TIME),
+            "problem": {**maybe(STRING), "description": "why it takes no calls"},
+            "state": {"anyOf": [_TRUNK_STATE, {"type": "null"}], "description": "on the node that answers"},
+        }
+    ),
+    "TrunkList": record({"trunks": listing(ref("Trunk"))}),
+    "TrunkTried": record(
+        {
+            "name": STRING,
+            "answers": BOOLEAN,
+            "problem": maybe(STRING),
+            "addresses": listing(record({"address": STRING, "status": INTEGER, "reason": STRING, "answered": BOOLEAN})),
+        }
+    ),
     "CallflowCreated": record(
         {
             "sessionId": UUID,
@@ -278,6 +310,25 @@ ANSWERS: dict[str, Schema] = {
         ),
         "description": "the payload of the VSS webhook",
     },
+    "EventPage": record(
+        {
+            "events": listing(
+                record(
+                    {
+                        "number": INTEGER,
+                        "eventId": {**STRING, "description": "the `webhook-id` of its deliveries"},
+                        "type": one_of(*WEBHOOK_TYPES),
+                        "sessionId": maybe(STRING),
+                        "at": TIME,
+                        "body": {"type": "object", "description": "as a webhook is posted it"},
+                    }
+                )
+            ),
+            "next": {**INTEGER, "description": "`after` of the next page"},
+            "oldest": {**INTEGER, "description": "the first that is kept"},
+            "newest": INTEGER,
+        }
+    ),
     "Health": record({"status": STRING, "reason": STRING}, ["status"]),
     "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
 }

@@ -54,6 +54,8 @@ class Operation:
     answer: str | None = None
     "name of the body's schema; None: no body, or not JSON"
     media_type: str = JSON
+    page: str | None = None
+    "name of the schema of the same in JSON, for those who accept nothing else"
     request: str | None = None
     "name of the body's schema"
     request_required: bool = True
@@ -79,13 +81,15 @@ PARAMETERS: dict[str, Parameter] = {
     "job_id": Parameter({"type": "string", "pattern": _UUID}, "as the request was answered"),
     "number": Parameter(text(pattern=r"^\+?[0-9]{7,15}$"), "with or without +"),
     "kind": Parameter(one_of(*WEBHOOK_TYPES), "which webhook"),
+    "trunk_name": Parameter(text(1, 50, r"^[A-Za-z0-9\-._]+$"), "of the trunk"),
     "token": Parameter(text(1, 100, r"^[A-Za-z0-9_\-]+$"), "from the job's answer"),
     "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", "query"),
     "status": Parameter(one_of(*STATUSES), "of the session", "query"),
     "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", "query"),
     "to": Parameter(text(), "accepted before", "query"),
     "destination": Parameter(text(), "of any leg; E.164", "query"),
-    "limit": Parameter(whole(1, 200), "sessions on a page", "query"),
+    "after": Parameter(whole(0, 10**15 - 1), "the number of the last event that is known; 0 for none", "query"),
+    "limit": Parameter(whole(1, 200), "how many on a page", "query"),
     "Idempotency-Key": Parameter(
         text(1, 255, "^[!-~]([ -~]*[!-~])?$"),
         "with the same one within 72 hours, the same request is answered once more and not carried out again",
@@ -101,11 +105,15 @@ WIRE_NAMES = {
     "verification_id": "sessionId",
     "job_id": "jobId",
     "kind": "webhookType",
+    "trunk_name": "trunkName",
 }
 """How the document names parts of the path."""
 
 _GONE = {404: "no such session, or not the sub-account's own"}
 _JOB = {404: "no such job, or not the sub-account's own"}
+_ADMIN = {403: "the API key has not the scope `admin`"}
+_NO_TRUNK = {**_ADMIN, 404: "no such trunk"}
+_CHANGE_TRUNK = {**_NO_TRUNK, 409: "the trunk stands in the settings", 422: "it is no right trunk; `detail` says why"}
 _NONE = {404: "nothing is configured"}
 
 OPERATIONS: dict[str, Operation] = {
@@ -233,6 +241,49 @@ OPERATIONS: dict[str, Operation] = {
         statuses=ALWAYS,
         media_type="text/event-stream",
         reasons=_GONE,
+    ),
+    "list_trunks": Operation(
+        "Trunks", "Who carries the calls", "problem", (401, 403, 500, 503), answer="TrunkList", reasons=_ADMIN
+    ),
+    "show_trunk": Operation("Trunks", "One trunk, and its state", "problem", ALWAYS, answer="Trunk", reasons=_NO_TRUNK),
+    "put_trunk": Operation(
+        tag="Trunks",
+        summary="Store a trunk, or replace it",
+        form="problem",
+        statuses=(*WITH_BODY, 409, 422),
+        answer="Trunk",
+        request="TrunkSettings",
+        reasons=_CHANGE_TRUNK,
+    ),
+    "change_trunk": Operation(
+        tag="Trunks",
+        summary="Change some settings of a trunk; null takes one away",
+        form="problem",
+        statuses=(*WITH_BODY, 409, 422),
+        answer="Trunk",
+        request="TrunkChanges",
+        reasons=_CHANGE_TRUNK,
+    ),
+    "delete_trunk": Operation(
+        tag="Trunks",
+        summary="Take a trunk away; calls that are up stay",
+        form="problem",
+        statuses=(*ALWAYS, 409),
+        status=204,
+        reasons=_CHANGE_TRUNK,
+    ),
+    "try_trunk": Operation(
+        "Trunks", "Ask a trunk whether it is there", "problem", ALWAYS, answer="TrunkTried", reasons=_NO_TRUNK
+    ),
+    "follow_events": Operation(
+        tag="Events",
+        summary="All that happens in a sub-account, in order: server-sent events, or a page of JSON",
+        form="problem",
+        statuses=(400, *ALWAYS),
+        media_type="text/event-stream",
+        page="EventPage",
+        query=("after", "limit"),
+        reasons={400: "no such event, or not the documented parameters"},
     ),
     "healthz": Operation("Operation", "Whether the process runs", "plain", (500,), answer="Health", public=True),
     "readyz": Operation(

@@ -1,195 +1,263 @@
-"""One stream in the media process: a pair of sockets, and what goes out and comes in through them."""
+"""One stream in the media process: its place at a local port, and what goes out and comes in there."""
 
 import contextlib
 import secrets
 import socket
-import struct
 import time
-from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Protocol
 
 from callwright.errors import RtpError, TelephonyError
 from callwright.rtp import rtcp
 from callwright.rtp.statistics import mos
+from callwright.telephony.media.framing import framing
 from callwright.telephony.media.hearing import Hearing
 from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
-from callwright.telephony.media.outbound import Outbound, Playback
-from callwright.telephony.media.pacer import Slot
-from callwright.telephony.media.prompts import PromptFiles
+from callwright.telephony.media.lane import Lane
+from callwright.telephony.media.local_port import LocalPort
+from callwright.telephony.media.outbound import Outbound
+from callwright.telephony.media.pacer import Pacer
+from callwright.telephony.media.ports import Peers, Place
+from callwright.telephony.media.prompts import Playback, PromptFiles
 from callwright.telephony.media.recorder import Recorder
 from callwright.telephony.media.recordings import Writing
 from callwright.telephony.media.reports import Reports
-from callwright.telephony.media.sieve import COUNT_BYTES, Sieve
+from callwright.telephony.media.sieve import Sieve
+from callwright.telephony.media.sockets import ANCILLARY_SPACE, LARGEST_DATAGRAM, Datagram, arrival
 from callwright.telephony.media.stream import RemoteMedia, StreamReport
+from callwright.telephony.media.wire import socket_name
 
-SO_TIMESTAMPNS = 35
-"""From Linux's asm-generic/socket.h; Python has no name for it. Alpha, MIPS, PA-RISC and SPARC differ."""
-LARGEST_DATAGRAM = 2048
-RECEIVE_BUFFER_BYTES = 65_536
-"""A second and more of audio; a flood beyond it is dropped by the kernel."""
-MOST_WAITING_DATAGRAMS = 512
-"""Read at most from a socket that is to be emptied; more than its buffer holds."""
 LAST_DATAGRAMS = 64
 """Taken at most from the socket when the stream closes: a second of audio that we were late for."""
 RECENT_SECONDS = 0.3
 """A packet that came so shortly before its sender was signalled is the beginning of what a phone says that was just
 picked up; the session description takes its time."""
-EXPEDITED_FORWARDING = 46 << 2
-"""DSCP EF in the traffic class byte (RFC 4594 §4.1)."""
-_ANCILLARY_SPACE = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(COUNT_BYTES)
-_TIMESPEC = struct.Struct("@qq")
+_RTCP_TYPES = range(192, 224)
+"""Second bytes of packets that are RTCP among RTP (RFC 5761 §4)."""
 
 
-def bound_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """RTP and RTCP sockets at `port` and `port` + 1, not connected yet; `OSError` when either is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    rtp = _bound(family, host, port)
-    try:
-        return rtp, _bound(family, host, port + 1)
-    except OSError:
-        rtp.close()
-        raise
+class Owner(Protocol):
+    """Who is told of what happens to a call, under its stream id."""
+
+    anchor: float
+    "platform time minus CLOCK_MONOTONIC"
+
+    def playback_started(self, stream_id: str, playback_id: str, now: float) -> None:
+        """The first packet of a playback leaves."""
+
+    def playback_finished(self, stream_id: str, playback_id: str, now: float, reason: str) -> None:
+        """A playback is over; `reason` says why it was not completed."""
+
+    def key_pressed(self, stream_id: str, digit: str, now: float, *, in_band: bool) -> None:
+        """A key was pressed, once for each way it is told."""
+
+    def reads(self, call: "Call", rtp: socket.socket) -> None:
+        """The call is to be told when `rtp` has something."""
+
+    def reads_no_more(self, rtp: socket.socket) -> None:
+        """The socket is about to be closed."""
 
 
-def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, EXPEDITED_FORWARDING)
-        else:
-            made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED_FORWARDING)
-        made.bind((host, port))
-    except OSError:
-        made.close()
-        raise
-    return made
+def rtp_place(remote: RemoteMedia) -> Place:
+    """Where the peer's sound comes from, as sources are written."""
+    return str(ip_address(remote.address)), remote.port
 
 
-def _emptied(emptying: socket.socket) -> list[tuple[bytes, float, object]]:
-    """Whatever waits in a socket: data, arrival in unix seconds (0 when it is not known), source."""
-    waiting: list[tuple[bytes, float, object]] = []
-    for _ in range(MOST_WAITING_DATAGRAMS):
-        try:
-            data, ancillary, flags, source = emptying.recvmsg(LARGEST_DATAGRAM, _ANCILLARY_SPACE)
-        except BlockingIOError:
-            break
-        except OSError:  # ICMP; the next one may be a datagram
-            continue
-        if not flags & socket.MSG_TRUNC:
-            waiting.append((data, _arrival(ancillary, 0.0), source))
-    return waiting
-
-
-def _arrival(ancillary: list[tuple[int, int, bytes]], otherwise: float) -> float:
-    """When the kernel took a datagram in: we look every few milliseconds, which would pass for jitter."""
-    for level, kind, stamp in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-            return float(seconds + nanoseconds * 1e-9)
-    return otherwise
+def rtcp_place(remote: RemoteMedia) -> Place:
+    """Where its RTCP comes from; the same place when the two share a port (RFC 5761)."""
+    if remote.rtcp_mux:
+        return rtp_place(remote)
+    return str(ip_address(remote.rtcp_address or remote.address)), remote.rtcp_port or remote.port + 1
 
 
 class Call:
-    """A stream from open to close. Times are CLOCK_MONOTONIC; `anchor` turns them into platform time."""
+    """A stream from open to close. Times are CLOCK_MONOTONIC."""
+
+    __slots__ = (
+        "_by_itself",
+        "_lane",
+        "_malformed_rtcp",
+        "_owner",
+        "_peers",
+        "_recorder",
+        "_reports",
+        "_rtp",
+        "_sieves",
+        "_source",
+        "_writing",
+        "bridged",
+        "hearing",
+        "inbound",
+        "outbound",
+        "port",
+        "remote",
+        "stream_id",
+    )
 
     def __init__(
-        self,
-        stream_id: str,
-        port: int,
-        sockets: tuple[socket.socket, socket.socket],
-        anchor: float,
-        started: Callable[[str, str, float], None],
-        finished: Callable[[str, str, float, str], None],
-        pressed: Callable[[str, str, float, bool], None],
-        *,
-        sieves: bool = True,
+        self, stream_id: str, port: LocalPort, peers: Peers, pacer: Pacer, owner: Owner, *, sieves: bool = True
     ) -> None:
-        """`started` and `finished` hear (stream, playback, when; why not completed).
-
-        `pressed` hears (stream, key, when, whether it was found among the sounds). `sieves`: leave sound that nobody
-        wants to the kernel.
-        """
+        """`peers` are those of the call's trunk. `sieves`: leave sound that nobody wants to the kernel."""
         self.stream_id = stream_id
         self.port = port
-        self.rtp, self.rtcp = sockets
-        ssrc = secrets.randbits(32)
-        self.outbound = Outbound(
-            ssrc,
-            self.rtp.send,
-            lambda playback_id, now: started(stream_id, playback_id, now),
-            lambda playback_id, now, reason: finished(stream_id, playback_id, now, reason),
-        )
-        self._sieve = Sieve(self.rtp)
-        self.inbound = Inbound(self._sieve if sieves else None)
-        self.reports = Reports(ssrc, secrets.token_hex(12).encode())
         self.remote: RemoteMedia | None = None
-        self._anchor = anchor
-        self._pressed = pressed
-        self._slot: Slot | None = None
-        self._row = 0
+        self.bridged: Call | None = None
+        ssrc = secrets.randbits(32)
+        self.outbound = Outbound(ssrc, secrets.randbits(16), secrets.randbits(32), self._send, self)
+        self.inbound = Inbound()
+        self.hearing = Hearing(self.inbound, self.outbound, self._our_time, self._tone_found)
+        self._peers = peers
+        self._owner = owner
+        self._sieves = sieves
+        self._lane = Lane(self.outbound, pacer)
+        self._by_itself = False
+        self._reports = Reports(ssrc, secrets.token_hex(12).encode())
+        self._rtp: socket.socket | None = None
         self._source: object = None
         self._malformed_rtcp = 0
-        self.hearing = Hearing(
-            self.inbound,
-            self.outbound,
-            self._our_time,
-            lambda key, at: pressed(stream_id, key, at, True),  # noqa: FBT003  as `pressed` is called
-        )
         self._recorder: Recorder | None = None
         self._writing: Writing | None = None
 
-    def connect(self, remote: RemoteMedia, slot: Slot, files: PromptFiles, now: float) -> None:
-        """Go to `remote` from now on; `slot` is where a stream not connected before finds its place.
+    # Where it goes
+
+    def collides(self, remote: RemoteMedia) -> bool:
+        """Does it need a port of its own: because another call of this one is where it is to go, or goes anywhere?"""
+        if remote.symmetric:
+            return self.port.is_shared
+        return self.port.holds(rtp_place(remote), rtcp_place(remote), self)
+
+    def move(self, port: LocalPort, now: float) -> LocalPort:
+        """Go to another local port, to be connected at once; returns the port that was left."""
+        self._lane.pause()
+        self._disconnect(now)
+        left, self.port = self.port, port
+        return left
+
+    def connect(self, remote: RemoteMedia, files: PromptFiles, now: float) -> None:
+        """Go to `remote` from now on.
 
         `TelephonyError` when the system cannot send there; the stream is then as it was.
         """
         before = self.remote
-        said: list[tuple[bytes, float, object]] = []
-        try:
-            if before is None or (before.address, before.port) != (remote.address, remote.port):
-                self.rtp.connect((remote.address, remote.port))  # nothing from elsewhere arrives any more
-                said = _emptied(self.rtp)
-                self._source = self.rtp.getpeername()
-                self.inbound.unlock()
-                self.reports.forget_peer()
-            self.rtcp.connect((remote.rtcp_address or remote.address, remote.rtcp_port or remote.port + 1))
-            _emptied(self.rtcp)
-        except (OSError, OverflowError) as error:
-            raise TelephonyError(f"cannot send to {remote.address}:{remote.port}: {error}") from error
-        self.remote = remote
-        if self._slot is None:
-            self._slot = slot
-            self._row = slot.add(self.outbound, secrets.randbits)
-        sends = remote.direction.sends
-        self.outbound.agree(remote.codec, remote.payload_type, sends, files, now)
-        self._slot.set_sending(self._row, sends)
+        said: list[Datagram] = []
+        if self._rtp is None or before is None or (before.address, before.port) != (remote.address, remote.port):
+            said = self._reach(remote)
+        self._lane.pause()
+        if before != remote or self.remote is None:
+            self._leave_place(now)
+            self._take_place(remote, now)
+        cut = framing(remote.ptime_ms)
+        self.outbound.agree(remote.codec, cut, remote.payload_type, remote.direction.sends, files, now)
         self.inbound.agree(remote.payload_type, remote.event_payload_type, remote.direction.receives, now)
         self.hearing.agree(remote)
-        self._begin(now)
-        recent = time.time() - RECENT_SECONDS
-        for data, arrival, source in said:
-            if source == self._source and arrival >= recent:
-                self._take(data, arrival, now)
+        self._enter(now)
+        for datagram in said:
+            self._take(datagram.data, datagram.arrival, now)
+
+    def _reach(self, remote: RemoteMedia) -> list[Datagram]:
+        since = time.time() - RECENT_SECONDS
+        try:
+            rtp, said = self.port.connected(self._rtp, (remote.address, remote.port), since)
+        except (OSError, OverflowError) as error:
+            raise TelephonyError(f"cannot send to {remote.address}:{remote.port}: {error}") from error
+        if rtp is not self._rtp:
+            self._rtp = rtp
+            self.inbound.sieve = Sieve(rtp) if self._sieves else None
+            self._owner.reads(self, rtp)
+        self._source = rtp.getpeername()
+        self.inbound.unlock()
+        self._reports.forget_peer()
+        return said
+
+    def _take_place(self, remote: RemoteMedia, now: float) -> None:
+        place = rtp_place(remote)
+        self.inbound.shunned = self.port.join(place, rtcp_place(remote), self, now)
+        self._peers.join(place)
+        self.remote = remote
+
+    def _leave_place(self, now: float) -> None:
+        if self.remote is not None:
+            place = rtp_place(self.remote)
+            self.port.leave(place, rtcp_place(self.remote), self.inbound.ssrc, now)
+            self._peers.leave(place)
+
+    def _disconnect(self, now: float) -> None:
+        self._leave_place(now)
+        self.remote = None
+        rtp, self._rtp = self._rtp, None
+        if rtp is not None:
+            self._owner.reads_no_more(rtp)
+            rtp.close()
+
+    # What it sends
+
+    def _send(self, data: bytes) -> None:
+        if self._rtp is not None:
+            self._rtp.send(data)
+
+    def _enter(self, now: float) -> None:
+        """Send, with others unless each packet has to be made by itself."""
+        remote, port = self.remote, self.port
+        if remote is None:
+            return
+        self._by_itself = self.bridged is not None or self._recorder is not None
+        name = socket_name(remote.address, remote.port) if port.is_shared else b""
+        self._lane.enter(port.rtp.fileno(), name, by_itself=self._by_itself, now=now)
+
+    def settle(self, now: float) -> None:
+        """Go where packets leave as they must now."""
+        if self._by_itself != (self.bridged is not None or self._recorder is not None):
+            self._lane.pause()
+            self._enter(now)
 
     def play(self, playback: Playback, files: PromptFiles, now: float) -> None:
         """Play it, behind what plays and waits already; the first sound of a stream that was just connected at once."""
         self.outbound.play(playback, files, now)
-        self._begin(now)
+        self._lane.begin(now)
 
-    def _begin(self, now: float) -> None:
-        if self._slot is not None and self.outbound.has_sound:
-            self._slot.begin(self._row, now)
+    def playback_started(self, playback_id: str, now: float) -> None:
+        """As Outbound tells."""
+        self._owner.playback_started(self.stream_id, playback_id, now)
+
+    def playback_finished(self, playback_id: str, now: float, reason: str) -> None:
+        """As Outbound tells."""
+        self._owner.playback_finished(self.stream_id, playback_id, now, reason)
+
+    def _our_time(self, now: float) -> int:
+        """Our RTP clock; it begins with the first connect."""
+        return self._lane.rtp_time(now)
+
+    # Whom it hears
+
+    def bridge(self, other: "Call", now: float) -> None:
+        """Hear each other from now on, and whom either heard before no more."""
+        self.unbridge(now)
+        other.unbridge(now)
+        self.bridged, other.bridged = other, self
+        self.settle(now)
+        other.settle(now)
+        self.hearing.bridge(other.hearing, now)
+
+    def unbridge(self, now: float) -> None:
+        """Each for itself again."""
+        other = self.bridged
+        if other is not None:
+            self.hearing.unbridge()
+            self.bridged = other.bridged = None
+            self.settle(now)
+            other.settle(now)
 
     def receive_rtp(self, now: float) -> bool:
         """Take one datagram from the socket; False when there was none."""
-        inbound = self.inbound
+        inbound, rtp = self.inbound, self._rtp
+        if rtp is None:
+            return False
         try:
-            data, ancillary, flags, source = self.rtp.recvmsg(LARGEST_DATAGRAM, _ANCILLARY_SPACE)
+            data, ancillary, flags, source = rtp.recvmsg(LARGEST_DATAGRAM, ANCILLARY_SPACE)
         except BlockingIOError:
             return False
-        except OSError:  # what ICMP said of a packet we sent; sending counts it too
-            self.outbound.send_errors += 1
+        except OSError:  # what ICMP said of a packet we sent
+            self.outbound.refused()
             return True
         if source != self._source:
             inbound.refused += 1
@@ -198,22 +266,31 @@ class Call:
             inbound.malformed += 1
             return True
         # Only a sieve that was closed once makes for more than the time of arrival.
-        unread = self._sieve.dropped_before(ancillary) if len(ancillary) > 1 else 0
-        self._take(data, _arrival(ancillary, now), now, unread)
+        sieve = inbound.sieve
+        unread = sieve.dropped_before(ancillary) if sieve is not None and len(ancillary) > 1 else 0
+        self._take(data, arrival(ancillary, now), now, unread)
         return True
 
-    def _take(self, data: bytes, arrival: float, now: float, unread: int = 0) -> None:
-        digit = self.inbound.receive(data, arrival, now, unread)
+    def _take(self, data: bytes, arrived: float, now: float, unread: int = 0) -> None:
+        if len(data) > 1 and data[1] in _RTCP_TYPES:
+            self.receive_rtcp(data, now)
+            self.inbound.statistics.pass_over(unread)
+            return
+        digit = self.inbound.receive(data, arrived, now, unread)
         if digit is not None:
-            self._pressed(self.stream_id, digit, now, False)  # noqa: FBT003  as `pressed` is called
+            self._owner.key_pressed(self.stream_id, digit, now, in_band=False)
+
+    def _tone_found(self, key: str, at: float) -> None:
+        self._owner.key_pressed(self.stream_id, key, at, in_band=True)
 
     def record(self, writing: Writing, now: float) -> None:
         """Write what is received and sent from now on."""
-        if self._slot is None or self._writing is not None:
-            writing.end("the stream is not connected" if self._slot is None else "the stream is recorded already")
+        if self._lane.slot is None or self._writing is not None:
+            writing.end("the stream is not connected" if self._lane.slot is None else "the stream is recorded already")
             return
         self._writing = writing
         self._recorder = Recorder(self._our_time(now), writing.push)
+        self.settle(now)
         self.hearing.record(self._recorder)
 
     def end_recording(self, now: float) -> None:
@@ -225,62 +302,63 @@ class Call:
         self.hearing.record(None)
         recorder.end(self._our_time(now))
         writing.end()
+        self.settle(now)
 
-    def _our_time(self, now: float) -> int:
-        """Our RTP clock; it begins with the first connect."""
-        return 0 if self._slot is None else self._slot.rtp_time(self._row, now)
+    # RTCP
 
-    def receive_rtcp(self, now: float) -> None:
-        """Take one datagram from the socket."""
-        try:
-            data = self.rtcp.recv(LARGEST_DATAGRAM)
-        except OSError:  # nothing there after all, or ICMP: many peers have no RTCP port at all
-            return
+    def receive_rtcp(self, data: bytes, now: float) -> None:
+        """The peer sent a compound packet."""
         try:
             packets = rtcp.parse(data)
         except RtpError:
             self._malformed_rtcp += 1
             return
         self.inbound.alive(now)
-        if self.reports.receive(packets, self.inbound.ssrc, self._anchor + now):
+        if self._reports.receive(packets, self.inbound.ssrc, self._owner.anchor + now):
             self.inbound.unlock()
-            self.reports.forget_peer()
+            self._reports.forget_peer()
 
     def send_report(self, now: float, *, goodbye: bool = False) -> None:
         """Tell the peer how it goes; nothing happens before the first connect."""
-        if self._slot is None:
+        remote = self.remote
+        if remote is None:
             return
-        packets = self.reports.compound(
-            self._anchor + now,
+        outbound, inbound = self.outbound, self.inbound
+        packets = self._reports.compound(
+            self._owner.anchor + now,
             self._our_time(now),
-            self.outbound.packets_sent,
-            self.outbound.octets_sent,
-            self.inbound.statistics,
-            self.inbound.ssrc,
+            outbound.packets_sent,
+            outbound.octets_sent,
+            inbound.statistics,
+            inbound.ssrc,
         )
         if goodbye:
-            packets.append(self.reports.goodbye())
+            packets.append(self._reports.goodbye())
+        place = rtcp_place(remote)
         with contextlib.suppress(OSError):  # the peer need not listen for RTCP
-            self.rtcp.send(rtcp.serialize(packets))
+            if place == rtp_place(remote):
+                self._send(rtcp.serialize(packets))
+            else:
+                self.port.rtcp.sendto(rtcp.serialize(packets), place)
+
+    # The end
 
     def close(self, now: float) -> StreamReport:
-        """Take what has arrived until now, say goodbye, free everything, and sum up."""
-        if self._slot is not None:
-            for _ in range(LAST_DATAGRAMS):
-                if not self.receive_rtp(now):
-                    break
+        """Take what has arrived until now, say goodbye, free everything but the port, and sum up."""
+        for _ in range(LAST_DATAGRAMS):
+            if not self.receive_rtp(now):
+                break
         self.end_recording(now)
-        self.hearing.unbridge()
+        self.unbridge(now)
+        self._lane.pause()
         self.outbound.end(now)
         self.send_report(now, goodbye=True)
-        if self._slot is not None:
-            self._slot.remove(self._row)
-        self.rtp.close()
-        self.rtcp.close()
+        self._lane.leave()
+        self._disconnect(now)
         return self._summed_up()
 
     def _summed_up(self) -> StreamReport:
-        outbound, inbound, reports = self.outbound, self.inbound, self.reports
+        outbound, inbound, reports = self.outbound, self.inbound, self._reports
         heard = inbound.statistics
         trip_ms = None if reports.round_trip_seconds is None else reports.round_trip_seconds * 1000
         remote_loss = None

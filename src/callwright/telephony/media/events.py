@@ -58,6 +58,17 @@ class StreamSilent(msgspec.Struct, frozen=True, tag=True):
     silent_seconds: float
 
 
+class StreamMoved(msgspec.Struct, frozen=True, tag=True):
+    """The stream sends from another port: a call that it shared the former one with has its peer at the same place.
+
+    The peer is to be told (a re-INVITE); until it knows, it is not heard.
+    """
+
+    at: float
+    stream_id: str
+    port: int
+
+
 class MediaGone(msgspec.Struct, frozen=True, tag=True):
     """The media process died, and every stream with it; no PlaybackFinished or RecordingFinished follows.
 
@@ -68,5 +79,5 @@ class MediaGone(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-StreamEvent = PlaybackStarted | PlaybackFinished | DigitPressed | StreamSilent | RecordingFinished
+StreamEvent = PlaybackStarted | PlaybackFinished | DigitPressed | StreamSilent | StreamMoved | RecordingFinished
 MediaEvent = StreamEvent | MediaGone

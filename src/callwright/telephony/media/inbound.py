@@ -39,6 +39,9 @@ class Sieve(Protocol):
     def open(self) -> None:
         """Leave nothing unread."""
 
+    def dropped_before(self, ancillary: list[tuple[int, int, bytes]]) -> int:
+        """How many were left unread before the packet that came with `ancillary`, and were not told of before."""
+
 
 class Inbound:
     """The receiving half of a call; `now` and `arrival` are seconds of clocks that need not agree with each other."""
@@ -52,12 +55,13 @@ class Inbound:
         "_last_locked",
         "_payload_type",
         "_settled_at",
-        "_sieve",
         "expecting",
         "heard_at",
         "listener",
         "malformed",
         "refused",
+        "shunned",
+        "sieve",
         "sieved",
         "silence_posted",
         "ssrc",
@@ -78,7 +82,9 @@ class Inbound:
         "is handed every packet that is believed, and the time; `listen` sets it"
         self.sieved = False
         "most of the sound is not read"
-        self._sieve = sieve
+        self.sieve = sieve
+        self.shunned: int | None = None
+        "SSRC of whoever spoke from the same place in a call before; never believed"
         self._settled_at = _NEVER
         self._payload_type = -1
         self._beginning: list[RtpPacket] | None = []
@@ -178,7 +184,7 @@ class Inbound:
             self._last_locked = now
             self._read_all(now)
             return False
-        if not agreed or (self.ssrc is not None and now - self._last_locked < RELOCK_SECONDS):
+        if not agreed or ssrc == self.shunned or (self.ssrc is not None and now - self._last_locked < RELOCK_SECONDS):
             return False
         self.unlock()
         self.ssrc = ssrc
@@ -186,11 +192,11 @@ class Inbound:
         return True
 
     def _leave_unread(self) -> None:
-        if self._sieve is None or self.ssrc is None:
+        if self.sieve is None or self.ssrc is None:
             self._settled_at = _NEVER
             return
         try:
-            self._sieve.close(self.ssrc, self._payload_type)
+            self.sieve.close(self.ssrc, self._payload_type)
         except OSError:  # such as no memory for the filter: reading it all costs time, and nothing else
             self._settled_at = _NEVER
             return
@@ -199,8 +205,8 @@ class Inbound:
     def _read_all(self, now: float) -> None:
         """Everything, until the source is settled again."""
         self._settled_at = now + SETTLED_SECONDS
-        if self.sieved and self._sieve is not None:
-            self._sieve.open()
+        if self.sieved and self.sieve is not None:
+            self.sieve.open()
             self.sieved = False
 
     def silent_for(self, now: float) -> float:

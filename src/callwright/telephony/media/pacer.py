@@ -1,154 +1,62 @@
-"""20 ms frames that leave on time: one absolute schedule, five slots of calls inside it.
+"""Frames that leave on time: one absolute schedule, five slots of calls in 20 ms, and calls that send by themselves.
 
 The schedule is the monotonic clock itself: slot k of frame n is due at begin + 20 ms · n + 4 ms · k, whatever happened
 before. Late is late: after a missed frame one is caught up, the rest are skipped; sequence numbers, timestamps and the
 prompt's position stay on schedule, so the receiver sees a gap of the right length, never a burst.
 
-A call's first frame need not wait for its slot: a message that is there when the call is answered begins at once, as
-the frame that its slot sent last, late by less than 20 ms; the next one leaves with the slot.
-
-The headers of a slot's calls lie in one numpy array and are counted on together; each call's row of it *is* its next
-packet.
+Most calls sit in a slot (slot.py), which sends for them together. Calls whose packets are made one by one are asked
+for each frame on a schedule of their own, which may be any: 10 ms, 60 ms, or that of the slot they left.
 """
 
-from collections.abc import Callable
-from typing import Final
+import heapq
+from typing import Final, Protocol
 
-import numpy as np
+from callwright.telephony.media.framing import FAST_FRAME_SECONDS
+from callwright.telephony.media.slot import MOST_FRAMES_AT_ONCE, Slot
 
-from callwright.telephony.media.outbound import Outbound
-from callwright.telephony.media.prompts import FRAME_BYTES
-
-FRAME_SECONDS: Final = 0.020
+FRAME_SECONDS: Final = FAST_FRAME_SECONDS
 SLOTS: Final = 5
 TICK_SECONDS: Final = FRAME_SECONDS / SLOTS
-MOST_FRAMES_AT_ONCE: Final = 2
-"""The frame that is due and one caught up."""
+NEVER: Final = float("inf")
 _UNEVENNESS: Final = 0.125
 """So much more than the emptiest slot another one may hold when the next call is put there."""
-_FIRST_ROWS: Final = 32
-_PACKET: Final = np.dtype(
-    [
-        ("flags", "u1"),
-        ("kind", "u1"),
-        ("sequence", ">u2"),
-        ("timestamp", ">u4"),
-        ("ssrc", ">u4"),
-        ("payload", "u1", (FRAME_BYTES,)),
-    ]
-)
+_ROUNDING_SECONDS: Final = 1e-6
+"""Schedules are sums of floating point numbers: one that is to coincide with a slot's must not miss its tick."""
 
 
-class Slot:
-    """Calls whose frames leave in the same tick."""
+class Sender(Protocol):
+    """A call that sends by itself."""
 
-    def __init__(self) -> None:
-        self._packets = np.zeros(_FIRST_ROWS, dtype=_PACKET)
-        self._steps = np.zeros(_FIRST_ROWS, dtype=np.uint16)
-        self._unused = list(range(_FIRST_ROWS))
-        self._calls: dict[int, Outbound] = {}
-        self._fresh: set[int] = set()
-        "rows whose first frame has not left yet"
-        self._last_due = 0.0
+    due_at: float
+    "when its next frame is due; the pacer keeps it"
 
-    def __len__(self) -> int:
-        return len(self._calls)
+    @property
+    def frame_seconds(self) -> float:
+        """Between two frames."""
 
-    def add(self, call: Outbound, random: Callable[[int], int]) -> int:
-        """Give the call a row with a random beginning (RFC 3550 §5.1); returns the row. `random(bits)` is secret."""
-        if not self._unused:
-            self._grow()
-        row = self._unused.pop()
-        packet = self._packets[row]
-        packet["flags"] = 0x80
-        packet["kind"] = 0
-        packet["sequence"] = random(16)
-        packet["timestamp"] = random(32)
-        packet["ssrc"] = call.ssrc
-        self._steps[row] = 0
-        self._calls[row] = call
-        self._fresh.add(row)
-        call.use(self._row_bytes(row))
-        return row
+    def frame(self, now: float) -> None:
+        """A frame is due: send it."""
 
-    def begin(self, row: int, now: float) -> None:
-        """Send the call's first frame now instead of with the slot; one whose first frame has left is as it was."""
-        if row in self._fresh:
-            self._fresh.remove(row)
-            self._calls[row].frame(now)
-            only = slice(row, row + 1)  # of arrays, whose numbers wrap around without a warning
-            self._packets["sequence"][only] += self._steps[only]
-            self._packets["timestamp"][only] += np.uint32(FRAME_BYTES)
-
-    def remove(self, row: int) -> None:
-        """The row is free for another call."""
-        del self._calls[row]
-        self._fresh.discard(row)
-        self._steps[row] = 0
-        self._unused.append(row)
-
-    def set_sending(self, row: int, sending: bool) -> None:
-        """Sequence numbers count packets that are sent; timestamps run on regardless."""
-        self._steps[row] = int(sending)
-
-    def rtp_time(self, row: int, now: float) -> int:
-        """The call's RTP timestamp of this very moment, for its sender reports and recordings."""
-        # A slot that was empty did not run: its new call's first frame is still to come.
-        since = min(now - self._last_due, FRAME_SECONDS)
-        ahead = round((since - FRAME_SECONDS) * FRAME_BYTES / FRAME_SECONDS)
-        return (int(self._packets["timestamp"][row]) + ahead) & 0xFFFF_FFFF
-
-    def run(self, frames: int, due: float, now: float) -> None:
-        """Send what is due: `frames` is how many became due, 1 when all is well; `due` is when the last of them did."""
-        self._last_due = due
-        self._fresh.clear()
-        skipped = frames - MOST_FRAMES_AT_ONCE
-        if skipped > 0:
-            for call in self._calls.values():
-                call.skip(skipped)
-            self._count_on(skipped)
-            frames = MOST_FRAMES_AT_ONCE
-        for _ in range(frames):
-            for call in self._calls.values():
-                call.frame(now)
-            self._count_on(1)
-
-    def rest(self, due: float) -> None:
-        """Nothing was to be sent at `due`: the slot is empty."""
-        self._last_due = due
-
-    def _count_on(self, frames: int) -> None:
-        self._packets["sequence"] += self._steps * np.uint16(frames & 0xFFFF)
-        self._packets["timestamp"] += np.uint32(frames * FRAME_BYTES & 0xFFFF_FFFF)
-
-    def _grow(self) -> None:
-        rows = len(self._packets)
-        packets, steps = self._packets, self._steps
-        # Copied, not concatenated: concatenate turns network byte order into the machine's own.
-        self._packets = np.zeros(2 * rows, dtype=_PACKET)
-        self._packets[:rows] = packets
-        self._steps = np.zeros(2 * rows, dtype=np.uint16)
-        self._steps[:rows] = steps
-        self._unused = list(range(rows, 2 * rows))
-        for row, call in self._calls.items():
-            call.use(self._row_bytes(row))
-
-    def _row_bytes(self, row: int) -> memoryview:
-        return self._packets[row : row + 1].view(np.uint8).data
+    def skip(self, frames: int) -> None:
+        """So many frames' time has passed: count on without them."""
 
 
 class Pacer:
     """The schedule. Hand in the monotonic clock's time; `due_at` says when next."""
 
     def __init__(self, now: float) -> None:
-        self.slots = [Slot() for _ in range(SLOTS)]
+        self.slots = [Slot(now + index * TICK_SECONDS - FRAME_SECONDS) for index in range(SLOTS)]
         self._begin = now
         self._ticks = 0
+        self._paced: list[tuple[float, int, Sender]] = []
+        "a heap; entries whose time is not their sender's any more count for nothing"
+        self._entries = 0
 
     @property
     def due_at(self) -> float:
-        """When the next tick is due."""
-        return self._begin + self._ticks * TICK_SECONDS
+        """When something is due next."""
+        tick = self._begin + self._ticks * TICK_SECONDS
+        return min(tick, self._paced[0][0]) if self._paced else tick
 
     def emptiest(self) -> Slot:
         """Where the next call goes: of the slots with fewest calls, or an eighth more, the one that ran last.
@@ -156,17 +64,30 @@ class Pacer:
         A first frame that leaves at once is followed by the second after nearly 20 ms then.
         """
         lately = [self.slots[(self._ticks - 1 - ago) % SLOTS] for ago in range(SLOTS)]
-        most = min(map(len, lately)) * (1 + _UNEVENNESS)
-        return next(slot for slot in lately if len(slot) <= most)
+        most = min(slot.calls for slot in lately) * (1 + _UNEVENNESS)
+        return next(slot for slot in lately if slot.calls <= most)
+
+    def pace(self, sender: Sender, due_at: float) -> None:
+        """Ask the sender for its frames from `due_at` on."""
+        sender.due_at = due_at
+        self._push(sender)
+
+    def release(self, sender: Sender) -> None:
+        """Ask it no more."""
+        sender.due_at = NEVER
+
+    def _push(self, sender: Sender) -> None:
+        self._entries += 1  # breaks ties: senders have no order
+        heapq.heappush(self._paced, (sender.due_at, self._entries, sender))
 
     def resume(self, now: float) -> None:
         """Nobody was here for a while: the schedule goes on from now, and nothing was missed."""
         self._ticks = max(self._ticks, int((now - self._begin) / TICK_SECONDS) + 1)
         for number in range(self._ticks - SLOTS, self._ticks):
-            self.slots[number % SLOTS].rest(self._begin + number * TICK_SECONDS)
+            self.slots[number % SLOTS].last_due = self._begin + number * TICK_SECONDS
 
     def tick(self, now: float) -> None:
-        """Run every slot that has become due, with as many frames as it missed."""
+        """Run everything that has become due, with as many frames as it missed."""
         last = int((now - self._begin) / TICK_SECONDS)
         behind = last + 1 - self._ticks
         for index in range(min(behind, SLOTS)):
@@ -174,3 +95,18 @@ class Pacer:
             number = last - rest
             self.slots[number % SLOTS].run(frames + 1, self._begin + number * TICK_SECONDS, now)
         self._ticks = max(self._ticks, last + 1)
+        self._run_paced(now)
+
+    def _run_paced(self, now: float) -> None:
+        paced, latest = self._paced, now + _ROUNDING_SECONDS
+        while paced and paced[0][0] <= latest:
+            due_at, _, sender = heapq.heappop(paced)
+            if due_at != sender.due_at:
+                continue
+            frames = int((latest - due_at) / sender.frame_seconds) + 1
+            sender.due_at = due_at + frames * sender.frame_seconds
+            if frames > MOST_FRAMES_AT_ONCE:
+                sender.skip(frames - MOST_FRAMES_AT_ONCE)
+            for _ in range(min(frames, MOST_FRAMES_AT_ONCE)):
+                sender.frame(now)
+            self._push(sender)

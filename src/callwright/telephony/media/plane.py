@@ -119,11 +119,15 @@ class MediaPlane:
             self._writer.close()
             await self._reading
 
-    async def open(self, stream_id: str) -> LocalMedia:
-        """Ports for a stream; `TelephonyError` when none is free or the media process is gone."""
+    async def open(self, stream_id: str, peers: str = "") -> LocalMedia:
+        """Ports for a stream; `TelephonyError` when none is free or the media process is gone.
+
+        `peers` says who is at the other end, such as a trunk's name: streams of one name share ports once their peers
+        were seen to be at different addresses or ports. Without it a stream has its ports to itself.
+        """
         if stream_id in self._codecs or stream_id in self._opening:
             raise TelephonyError(f"stream {stream_id} is open already")
-        self._send(protocol.OpenStream(stream_id))
+        self._send(protocol.OpenStream(stream_id, peers))
         opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._opening[stream_id] = opened
         try:

@@ -26,21 +26,22 @@ from typing import assert_never
 from callwright.errors import TelephonyError
 from callwright.telemetry import log
 from callwright.telephony.media import protocol
-from callwright.telephony.media.call import Call, bound_pair
+from callwright.telephony.media.call import Call
 from callwright.telephony.media.events import (
     DigitPressed,
     PlaybackFinished,
     PlaybackStarted,
     RecordingFinished,
+    StreamMoved,
     StreamSilent,
 )
-from callwright.telephony.media.outbound import Playback
+from callwright.telephony.media.local_port import LocalPort, LocalPorts
 from callwright.telephony.media.pacer import TICK_SECONDS, Pacer
-from callwright.telephony.media.ports import PortPairs
-from callwright.telephony.media.prompts import PromptFiles
+from callwright.telephony.media.prompts import Playback, PromptFiles
 from callwright.telephony.media.recordings import Recordings
 from callwright.telephony.media.reports import interval_seconds
 from callwright.telephony.media.sieve import why_not_to_be_used
+from callwright.telephony.media.stream import RemoteMedia
 
 _log = logging.getLogger("callwright.telephony.media")
 
@@ -49,8 +50,6 @@ ROUNDS_PER_TICK = 4
 """Datagrams taken from one socket in one tick: 20 times what a call sends, and no more for whoever floods."""
 COMMANDS_SECONDS = 0.001
 """What commands may take even when frames are late, so that an overloaded process still obeys."""
-BIND_ATTEMPTS = 64
-"""Pairs tried for one stream; others on this machine may hold some."""
 SILENCE_CHECK_SECONDS = 1.0
 MOST_UNSENT_BYTES = 1 << 26
 """The parent has not read for minutes: give up loudly rather than fill the memory."""
@@ -68,9 +67,10 @@ class MediaProcess:
         self._reader = protocol.MessageReader(protocol.command_decoder)
         self._commands: deque[protocol.Command] = deque()
         self._unsent = bytearray()
-        self._ports = PortPairs(
-            range(configuration.first_port, configuration.last_port + 1), lambda below: secrets.randbelow(below)
-        )
+        self.anchor = configuration.anchor
+        "platform time minus CLOCK_MONOTONIC"
+        ports = range(configuration.first_port, configuration.last_port + 1)
+        self._ports = LocalPorts(configuration.host, ports, self._port_opened, self._port_closed)
         self._calls: dict[str, Call] = {}
         self._readers: dict[int, Callable[[float], object]] = {}
         self._files = PromptFiles()
@@ -144,7 +144,7 @@ class MediaProcess:
 
     def _carry_out(self, command: protocol.Command, now: float) -> None:
         if isinstance(command, protocol.OpenStream):
-            self._open(command.stream_id, now)
+            self._open(command, now)
             return
         if isinstance(command, protocol.Configure):
             raise TypeError("the media process is configured once")
@@ -152,13 +152,13 @@ class MediaProcess:
         call = self._calls[command.stream_id]
         match command:
             case protocol.ConnectStream():
-                self._connect(call, command, now)
+                self._connect(call, command.remote, now)
             case protocol.PlayPrompt():
                 call.play(Playback(command.playback_id, command.paths, command.repetition), self._files, now)
             case protocol.CutPlayback():
                 call.outbound.cut(command.playback_id, now)
             case protocol.BridgeStreams():
-                call.hearing.bridge(self._calls[command.other_id].hearing, now)
+                call.bridge(self._calls[command.other_id], now)
             case protocol.ListenStream():
                 call.hearing.find_keys(wanted=command.wanted)
             case protocol.RecordStream():
@@ -170,58 +170,61 @@ class MediaProcess:
             case _:
                 assert_never(command)
 
-    def _open(self, stream_id: str, now: float) -> None:
-        configuration = self._configuration
-        port_range = f"{configuration.first_port}-{configuration.last_port}"
-        reason = f"no free RTP port in {port_range}; --rtp-ports widens the range"
-        for _ in range(BIND_ATTEMPTS):
-            port = self._ports.take(now)
-            if port is None:
-                break
-            try:
-                sockets = bound_pair(configuration.host, port)
-            except OSError as error:
-                reason = f"no RTP port on {configuration.host} in {port_range}: {error.strerror}"
-                self._ports.give_back(port, now)
-                continue
-            self._calls[stream_id] = Call(
-                stream_id,
-                port,
-                sockets,
-                configuration.anchor,
-                self._playback_started,
-                self._playback_finished,
-                self._key_pressed,
-                sieves=self._sieves,
-            )
-            self._tell(protocol.StreamOpened(stream_id, port))
+    def _open(self, command: protocol.OpenStream, now: float) -> None:
+        try:
+            port = self._ports.take(command.peers, now)
+        except TelephonyError as error:
+            self._tell(protocol.OpenFailed(command.stream_id, str(error)))
             return
-        self._tell(protocol.OpenFailed(stream_id, reason))
+        peers = self._ports.peers(command.peers)
+        self._calls[command.stream_id] = Call(command.stream_id, port, peers, self._pacer, self, sieves=self._sieves)
+        self._tell(protocol.StreamOpened(command.stream_id, port.number))
 
-    def _connect(self, call: Call, command: protocol.ConnectStream, now: float) -> None:
+    def _connect(self, call: Call, remote: RemoteMedia, now: float) -> None:
         first = call.remote is None
         try:
-            call.connect(command.remote, self._pacer.emptiest(), self._files, now)
+            if call.collides(remote):
+                self._move(call, now)
+            call.connect(remote, self._files, now)
         except TelephonyError as error:
             # No event of its own: the stream stays silent, and StreamSilent or the callee will tell.
             _log.warning("stream %s: %s", call.stream_id, error)
             return
-        if not first:
-            return
-        self._readers[call.rtp.fileno()] = call.receive_rtp
-        self._readers[call.rtcp.fileno()] = call.receive_rtcp
-        self._arrivals.register(call.rtp.fileno(), select.EPOLLIN)
-        self._arrivals.register(call.rtcp.fileno(), select.EPOLLIN)
-        self._plan_report(call, now, first=True)
+        if first:
+            self._plan_report(call, now, first=True)
+
+    def _move(self, call: Call, now: float) -> None:
+        """Another call of its port has a peer at the same place: give it a port of its own."""
+        port = self._ports.take_own(now)
+        self._ports.give_back(call.move(port, now), now)
+        self._tell(StreamMoved(self._platform(now), call.stream_id, port.number))
 
     def _close(self, call: Call, now: float) -> None:
-        for fd in (call.rtp.fileno(), call.rtcp.fileno()):
-            if self._readers.pop(fd, None) is not None:
-                self._arrivals.unregister(fd)
         report = call.close(now)
         del self._calls[call.stream_id]
         self._ports.give_back(call.port, now)
         self._tell(protocol.StreamClosed(call.stream_id, report))
+
+    # What is read
+
+    def _port_opened(self, port: LocalPort) -> None:
+        self._read_from(port.rtcp, port.receive_rtcp)
+
+    def _port_closed(self, port: LocalPort) -> None:
+        self.reads_no_more(port.rtcp)
+
+    def reads(self, call: Call, rtp: socket.socket) -> None:
+        """As calls say."""
+        self._read_from(rtp, call.receive_rtp)
+
+    def reads_no_more(self, rtp: socket.socket) -> None:
+        """As calls say."""
+        del self._readers[rtp.fileno()]
+        self._arrivals.unregister(rtp.fileno())
+
+    def _read_from(self, source: socket.socket, take: Callable[[float], object]) -> None:
+        self._readers[source.fileno()] = take
+        self._arrivals.register(source.fileno(), select.EPOLLIN)
 
     # What comes from the peers, and what time brings
 
@@ -262,15 +265,18 @@ class MediaProcess:
     # What goes to the parent
 
     def _platform(self, now: float) -> float:
-        return self._configuration.anchor + now
+        return self.anchor + now
 
-    def _playback_started(self, stream_id: str, playback_id: str, now: float) -> None:
+    def playback_started(self, stream_id: str, playback_id: str, now: float) -> None:
+        """As calls say."""
         self._tell(PlaybackStarted(self._platform(now), stream_id, playback_id))
 
-    def _playback_finished(self, stream_id: str, playback_id: str, now: float, reason: str) -> None:
+    def playback_finished(self, stream_id: str, playback_id: str, now: float, reason: str) -> None:
+        """As calls say."""
         self._tell(PlaybackFinished(self._platform(now), stream_id, playback_id, completed=not reason, reason=reason))
 
-    def _key_pressed(self, stream_id: str, digit: str, now: float, in_band: bool) -> None:
+    def key_pressed(self, stream_id: str, digit: str, now: float, *, in_band: bool) -> None:
+        """As calls say."""
         self._tell(DigitPressed(self._platform(now), stream_id, digit, in_band))
 
     def _tell_of_recordings(self) -> None:

@@ -31,6 +31,8 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     """Answered by StreamOpened or OpenFailed."""
 
     stream_id: str
+    peers: str = ""
+    "who is at the other end, such as a trunk's name: calls of one name may share ports; empty: a port of its own"
 
 
 class ConnectStream(msgspec.Struct, frozen=True, tag=True):

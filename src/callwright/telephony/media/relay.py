@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
-from callwright.telephony.media.outbound import MARKER, Outbound
+from callwright.telephony.media.outbound import Outbound
+from callwright.telephony.media.slot import MARKER
 
 MOST_LEAP_TICKS = 240_000
 """A timestamp half a minute away belongs to a sender that started over."""
