@@ -79,6 +79,7 @@ class Node:
                     sip_host=settings.sip.host,
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
+                    media_processes=settings.media_processes,
                     trunks=wiring.trunks(settings, carrier),
                     tls=wiring.tls(settings),
                     advertise=settings.advertise,
