@@ -568,6 +568,10 @@ class Telephony:
         """How a STUN server sees our SIP socket. TelephonyError when it does not answer."""
         return await self._exchange.reach.ask(server)
 
+    async def ask_trunk(self, name: str) -> list[tuple[Address, outputs.Replied]]:
+        """OPTIONS to each address of a trunk, and what became of it. TelephonyError when it has none."""
+        return await self._trunking.ask(name)
+
     def trunk_reports(self) -> list[TrunkReport]:
         """How each trunk is doing."""
         return self._trunking.reports()
