@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import msgspec
 
 from callwright import numbers
 from callwright.api.app import Api
+from callwright.api.deliveries import Tester, new_event_id
 from callwright.api.exports import Exporter
 from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
@@ -89,6 +91,7 @@ class Node:
                     sip_host=settings.sip.host,
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
+                    media_processes=settings.media_processes,
                     trunks=_trunks(settings, trunks, carrier),
                     tls=wiring.tls(settings),
                     advertise=settings.advertise,
@@ -129,6 +132,7 @@ class Node:
             platform = _platform(
                 settings,
                 store,
+                egress,
                 board,
                 telephony,
                 trunks,
@@ -227,6 +231,7 @@ def _board(  # one switchboard, with all that it sits between
 def _platform(  # what the API is given
     settings: Settings,
     store: Store,
+    egress: Egress,
     board: Switchboard,
     telephony: Telephony,
     trunks: Trunks,
@@ -247,6 +252,7 @@ def _platform(  # what the API is given
         trouble=wiring.trouble(telephony, store, membership),
         draining=lambda: board.draining,
         trunks=trunks,
+        tester=Tester(egress.post, clock, time.time, new_event_id),
         feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
