@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import msgspec
 
 from callwright import numbers
 from callwright.api.app import Api
+from callwright.api.deliveries import Tester, new_event_id
 from callwright.api.exports import Exporter
 from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
@@ -83,6 +85,7 @@ class Node:
                     sip_host=settings.sip.host,
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
+                    media_processes=settings.media_processes,
                     trunks=_trunks(settings, trunks, carrier),
                     tls=wiring.tls(settings),
                     advertise=settings.advertise,
@@ -119,7 +122,18 @@ class Node:
             feed = EventFeed(store)
             store.on_event = feed.notice
             platform = _platform(
-                settings, store, board, telephony, trunks, deliverer, exporter, recordings, callbacks, feed, clock
+                settings,
+                store,
+                egress,
+                board,
+                telephony,
+                trunks,
+                deliverer,
+                exporter,
+                recordings,
+                callbacks,
+                feed,
+                clock,
             )
             http = await serve_http(Api(platform), settings.http)
             closers.push_async_callback(http.stop)
@@ -203,6 +217,7 @@ def _board(  # one switchboard, with all that it sits between
 def _platform(  # what the API is given
     settings: Settings,
     store: Store,
+    egress: Egress,
     board: Switchboard,
     telephony: Telephony,
     trunks: Trunks,
@@ -222,6 +237,7 @@ def _platform(  # what the API is given
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
         trunks=trunks,
+        tester=Tester(egress.post, clock, time.time, new_event_id),
         feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
