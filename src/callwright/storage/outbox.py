@@ -8,7 +8,7 @@ webhook by deleting and registering it, and what was not delivered then must not
 import uuid
 from typing import Final
 
-from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, true, update
+from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, or_, select, true, update
 
 from callwright.errors import StorageError
 from callwright.storage import editions, event_log
@@ -77,7 +77,7 @@ INSERT_ATTEMPT = insert(delivery_attempts)
 NOTE_END = (
     update(deliveries)
     .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
-    .values(state=bindparam("new_state"), attempts=bindparam("number"))
+    .values(state=bindparam("new_state"), attempts=bindparam("number"), node_id=None, lease_until=None)
 )
 NOTE_RETRY = (
     update(deliveries)
@@ -86,6 +86,8 @@ NOTE_RETRY = (
         state=case((endpoint_is_there, DeliveryState.DUE.value), else_=DeliveryState.HELD.value),
         attempts=bindparam("number"),
         next_attempt_at=bindparam("retry_at"),
+        node_id=None,
+        lease_until=None,
     )
 )
 DISABLE_WEBHOOK = (
@@ -151,7 +153,12 @@ DUE_OF_ENDPOINT = (
         webhooks,
         (webhooks.c.sub_account_id == deliveries.c.sub_account_id) & (webhooks.c.kind == deliveries.c.kind),
     )
-    .where(*_of_endpoint, DUE_DELIVERY, webhooks.c.enabled == true())
+    .where(
+        *_of_endpoint,
+        DUE_DELIVERY,
+        webhooks.c.enabled == true(),
+        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= bindparam("now")),
+    )
     .order_by(deliveries.c.next_attempt_at)
     .limit(bindparam("most"))
 )
@@ -286,10 +293,15 @@ def lanes(connection: Connection) -> tuple[Lane, ...]:
     return tuple(Lane(*row) for row in connection.execute(LANES))
 
 
-def due(connection: Connection, box: SecretsBox, sub_account_id: str, kind: str, limit: int) -> tuple[DueDelivery, ...]:
-    """The next events of one endpoint by the time of their next try, which may lie in the future."""
+def due(  # one endpoint, whole
+    connection: Connection, box: SecretsBox, sub_account_id: str, kind: str, limit: int, now: float
+) -> tuple[DueDelivery, ...]:
+    """The next events of one endpoint by the time of their next try, which may lie in the future.
+
+    Those that a node is sending `now` are not among them.
+    """
     rows = connection.execute(
-        DUE_OF_ENDPOINT, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit}
+        DUE_OF_ENDPOINT, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit, "now": now}
     ).mappings()
     place = webhook_place(sub_account_id, kind)
     return tuple(

@@ -45,6 +45,7 @@ from callwright.storage.records import (
     encode_trace,
 )
 from callwright.storage.secrets_box import SecretsBox
+from callwright.storage.store_claims import ClaimStore
 from callwright.storage.store_events import EventStore
 from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_idempotency import IdempotencyStore
@@ -75,6 +76,7 @@ class Store(
     IdempotencyStore,
     NodeStore,
     TrunkStore,
+    ClaimStore,
 ):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
@@ -313,8 +315,12 @@ class Store(
         return await self._ask(outbox.lanes)
 
     async def due_deliveries(self, sub_account_id: str, kind: str, limit: int) -> tuple[DueDelivery, ...]:
-        """The next events of one endpoint, by the time of their next try (which may lie in the future)."""
-        return await self._ask(lambda connection: outbox.due(connection, self._box, sub_account_id, kind, limit))
+        """The next events of one endpoint, by the time of their next try (which may lie in the future).
+
+        Those that another node is sending are not among them.
+        """
+        now = self._clock()
+        return await self._ask(lambda connection: outbox.due(connection, self._box, sub_account_id, kind, limit, now))
 
     async def record_attempt(
         self,
