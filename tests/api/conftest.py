@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,12 @@ from typing import Any, cast
 import httpx
 import pytest_asyncio
 
-from callwright.api.app import create_app, openapi_document
+from callwright.api.app import Api, openapi_document
+from callwright.api.deliveries import Tester
 from callwright.api.feed import EventFeed
+from callwright.api.http1 import ServerConnection
 from callwright.api.platform import Platform
-from callwright.api.server import BoundedProtocol, serve_http
+from callwright.api.server import serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import Callflow, MakeCall
@@ -83,7 +86,8 @@ class MemoryBoard:
         )
         summary = SessionSummary(session_id, sub_account_id, CallStatus.COMPLETED, NOW, NOW + 5, "SAY", (leg,))
         body = session_summary(summary, reference_ids=self._store.reference_ids(sub_account_id))
-        await self._store.finish_session(summary, json.dumps(body).encode(), self._traces.pop(session_id), NOW + 5)
+        at = max(NOW + 5, self._clock())
+        await self._store.finish_session(summary, json.dumps(body).encode(), self._traces.pop(session_id), at)
         for queue in self._queues.pop(session_id, []):
             queue.put_nowait(None)
 
@@ -166,6 +170,7 @@ class Told:
     """A callback's receiver takes everything."""
 
     status: int = 200
+    body: bytes = b"thanks"
 
 
 @dataclass
@@ -195,6 +200,10 @@ class Installation:
     "deliveries or exports, as often as they were woken"
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     "what was posted to callback URLs"
+    tested: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+    "test events: URL, body, headers"
+    test_failures: list[Exception] = field(default_factory=list)
+    "raised by the next of them"
 
     @property
     def now(self) -> float:
@@ -244,7 +253,7 @@ async def check_answer_is_described(answer: httpx.Response) -> None:
             return
 
 
-class HastyProtocol(BoundedProtocol):
+class HastyProtocol(ServerConnection):
     """The server's protocol for tests that wait for its patience to end."""
 
     head_seconds = 0.2
@@ -272,6 +281,12 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         installation.told.append((url, json.loads(body)))
         return Told()
 
+    async def post_test(url: str, body: bytes, headers: Mapping[str, str], *, within_seconds: float) -> Told:
+        installation.tested.append((url, body, dict(headers)))
+        if installation.test_failures:
+            raise installation.test_failures.pop()
+        return Told()
+
     async def sleep(seconds: float) -> None:
         end = installation.now + seconds
         while installation.now < end:  # noqa: ASYNC110 - time moves when a test says so
@@ -294,13 +309,14 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,
         draining=lambda: installation.draining,
+        tester=Tester(post_test, lambda: installation.now, time.time, lambda: f"evt_{next(numbers)}"),
         feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=lambda: installation.woken.append("deliveries"),
         wake_exports=lambda: installation.woken.append("exports"),
         body_seconds=0.3,
     )
-    server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
+    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
     hooks = {"response": [check_answer_is_described]}
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import event
 
-from callwright.api.app import create_app
+from callwright.api.app import Api
 from callwright.api.server import serve_http
 from callwright.errors import KeyTaken, StorageUnavailable
 from callwright.settings import HostPort
@@ -148,7 +148,7 @@ async def other_process(api: "Installation") -> AsyncIterator[HostPort]:
     board = type(api.board)(store, lambda: api.now)
     board.accepted = api.board.accepted
     platform = dataclasses.replace(api.platform, store=store, board=board, repeatable=set(), metrics=Metrics())
-    server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1)
+    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1)
     yield server.address
     await server.stop()
     await store.close()

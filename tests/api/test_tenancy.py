@@ -24,6 +24,8 @@ READERS = {
     "show_session",
     "follow_session",
     "follow_events",
+    "show_webhook",
+    "list_deliveries",
 }
 WRITERS = {
     "send_callflow",
@@ -37,6 +39,9 @@ WRITERS = {
     "ask_verification",
     "check_verification",
     "hang_up_session",
+    "rotate_secret",
+    "test_webhook",
+    "replay_deliveries",
 }
 ADMINISTRATORS = {"list_trunks", "show_trunk", "put_trunk", "change_trunk", "delete_trunk", "try_trunk"}
 PLACES = {

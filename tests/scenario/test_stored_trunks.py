@@ -9,8 +9,7 @@ import pytest
 from callwright.settings import load
 from callwright.simulator.behaviour import Behaviour
 from callwright.simulator.carrier import Carrier
-from callwright.storage.place import database_url
-from callwright.storage.store import Store
+from callwright.storage.place import open_store
 from callwright.telemetry.clock import platform_clock
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ async def test_calls_go_over_a_trunk_as_soon_as_it_is_stored(open_site: "OpenSit
                         await asyncio.sleep(0.05)
 
             assert await trunk_of_a_call() == "built-in"
-            elsewhere = await Store.open(database_url(load("", {}, {"data": str(tmp_path)})), exclusive=False)
+            elsewhere = await open_store(load("", {}, {"data": str(tmp_path)}), exclusive=False)
             try:
                 host, port = outside.address
                 await elsewhere.put_trunk("outside", {"uri": f"sip:{host}:{port}"})

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from callwright.api.deliveries import Tester
 from callwright.api.feed import EventFeed
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.plan import Callflow
@@ -84,6 +85,8 @@ class Platform:
     draining: Callable[[], bool]
     "the process stops: no new calls"
     trunks: TrunkDesk
+    tester: Tester
+    "tries webhooks out"
     feed: EventFeed
     "the followers of events"
     verification_callbacks: VerificationCallbacks

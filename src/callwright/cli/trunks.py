@@ -18,7 +18,7 @@ from callwright.cli.options import add_settings, read_settings
 from callwright.errors import SettingsError
 from callwright.node.trunks import parse
 from callwright.settings import Settings, write_trunk
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.store import Store
 
 HELP = "add, change, list and remove trunks"
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verb.add_argument("--password-file", metavar="FILE", help="holds the password, so that no shell remembers it")
     for verb in (listing, show, add, change, remove):
         verb.add_argument("--json", action="store_true", help="answer for machines")
-        add_settings(verb, ["data", "config", *(["http", "api_key"] if verb is listing else [])])
+        add_settings(verb, ["data", "database", "config", *(["http", "api_key"] if verb is listing else [])])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def _store(settings: Settings) -> AsyncIterator[Store]:
-    store = await Store.open(database_url(settings), exclusive=False)
+    store = await open_store(settings, exclusive=False)
     try:
         yield store
     finally:

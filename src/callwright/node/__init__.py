@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Self
 import msgspec
 
 from callwright import numbers
-from callwright.api.app import create_app
+from callwright.api.app import Api
+from callwright.api.deliveries import Tester, new_event_id
 from callwright.api.exports import Exporter
 from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
@@ -119,9 +121,20 @@ class Node:
             feed = EventFeed(store)
             store.on_event = feed.notice
             platform = _platform(
-                settings, store, board, telephony, trunks, deliverer, exporter, recordings, callbacks, feed, clock
+                settings,
+                store,
+                egress,
+                board,
+                telephony,
+                trunks,
+                deliverer,
+                exporter,
+                recordings,
+                callbacks,
+                feed,
+                clock,
             )
-            http = await serve_http(create_app(platform), settings.http)
+            http = await serve_http(Api(platform), settings.http)
             closers.push_async_callback(http.stop)
             closers.push_async_callback(feed.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
@@ -203,6 +216,7 @@ def _board(  # one switchboard, with all that it sits between
 def _platform(  # what the API is given
     settings: Settings,
     store: Store,
+    egress: Egress,
     board: Switchboard,
     telephony: Telephony,
     trunks: Trunks,
@@ -222,6 +236,7 @@ def _platform(  # what the API is given
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
         trunks=trunks,
+        tester=Tester(egress.post, clock, time.time, new_event_id),
         feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -32,6 +33,9 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
 from callwright.telephony.signalling import Listening
+
+ACCOUNTS_REMEMBERED = 1_024
+"""Sub-accounts whose rules are at hand."""
 
 
 def tls(settings: Settings) -> Listening | None:
@@ -67,6 +71,7 @@ def speech_engines(settings: Settings, egress: Egress, clock: Clock, *, is_wide:
 
 
 def rules(settings: Settings) -> Callable[[str], SessionRules]:
+    @functools.lru_cache(maxsize=ACCOUNTS_REMEMBERED)
     def rules_for(sub_account_id: str) -> SessionRules:
         return SessionRules(
             ring_timeout_seconds=settings.ring_timeout_seconds,
@@ -107,11 +112,13 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
 def summary_body(settings: Settings, store: Store) -> Callable[[SessionSummary], dict[str, object]]:
     """The VSS body as a sub-account has it: which virtual numbers are its own, how it reads legs."""
 
+    account = functools.lru_cache(maxsize=ACCOUNTS_REMEMBERED)(settings.sub_account)
+
     def body(summary: SessionSummary) -> dict[str, object]:
         name = summary.sub_account_id
         return session_summary(
             summary,
-            capital_leg_keys=settings.sub_account(name).capital_leg_keys,
+            capital_leg_keys=account(name).capital_leg_keys,
             reference_ids=store.reference_ids(name),
         )
 

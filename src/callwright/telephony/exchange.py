@@ -6,6 +6,7 @@ on media, changes during a call, key presses, and the end.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 NOT_ACCEPTABLE_HERE = 488
 UNAVAILABLE = 503
 NORMAL_CLEARING = "Q.850;cause=16"
+CSEQ_LINE = re.compile(r"^cseq[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 def nobody_notes(_leg: Leg) -> None:
@@ -266,10 +268,5 @@ class Exchange:
 
 def _cseq(text: str) -> str:
     """The CSeq of a message, for its record."""
-    for line in text.split("\n"):
-        name, colon, value = line.partition(":")
-        if colon and name.strip().lower() == "cseq":
-            return value.strip()
-        if not line.strip():
-            break
-    return ""
+    found = CSEQ_LINE.search(text, 0, text.find("\r\n\r\n") + 1 or len(text))
+    return found[1].rstrip() if found else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from callwright.api.described.shorthand import Schema, one_of, text, whole
+from callwright.contract.deliveries import LOGGED_TYPES, STATES
 from callwright.contract.session_list import STATUSES
 from callwright.contract.webhook_config import WEBHOOK_TYPES
 
@@ -88,6 +89,11 @@ PARAMETERS: dict[str, Parameter] = {
     "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", "query"),
     "to": Parameter(text(), "accepted before", "query"),
     "destination": Parameter(text(), "of any leg; E.164", "query"),
+    "eventId": Parameter(text(1, 64), "the `webhook-id` of one event", "query"),
+    "of_session": Parameter(text(1, 64), "whose events", "query"),
+    "type": Parameter(one_of(*LOGGED_TYPES), "which webhook", "query"),
+    "state": Parameter(one_of(*STATES), "of the delivery", "query"),
+    "before": Parameter(whole(0, 10**15 - 1), "`before` of the page before", "query"),
     "after": Parameter(whole(0, 10**15 - 1), "the number of the last event that is known; 0 for none", "query"),
     "limit": Parameter(whole(1, 200), "how many on a page", "query"),
     "Idempotency-Key": Parameter(
@@ -105,9 +111,10 @@ WIRE_NAMES = {
     "verification_id": "sessionId",
     "job_id": "jobId",
     "kind": "webhookType",
+    "of_session": "sessionId",
     "trunk_name": "trunkName",
 }
-"""How the document names parts of the path."""
+"""How the document names parameters."""
 
 _GONE = {404: "no such session, or not the sub-account's own"}
 _JOB = {404: "no such job, or not the sub-account's own"}
@@ -168,6 +175,38 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "delete_webhook": Operation(
         "Webhooks", "Take a webhook away", "plain", ALWAYS, answer="WebhookDeleted", reasons=_NONE
+    ),
+    "show_webhook": Operation("Webhooks", "How a webhook does", "problem", ALWAYS, answer="Webhook", reasons=_NONE),
+    "rotate_secret": Operation(
+        tag="Webhooks",
+        summary="Sign with a new secret; the one before stays good for a while",
+        form="problem",
+        statuses=(*WITH_BODY, 422),
+        answer="Webhook",
+        request="RotationRequest",
+        request_required=False,
+        reasons=_NONE,
+    ),
+    "test_webhook": Operation(
+        "Webhooks", "Send a signed test event now", "problem", ALWAYS, answer="WebhookTest", reasons=_NONE
+    ),
+    "list_deliveries": Operation(
+        tag="Webhooks",
+        summary="What became of events, the newest first",
+        form="problem",
+        statuses=(400, *ALWAYS),
+        answer="DeliveryLog",
+        query=("eventId", "of_session", "type", "state", "limit", "before"),
+    ),
+    "replay_deliveries": Operation(
+        tag="Webhooks",
+        summary="Send events again",
+        form="problem",
+        statuses=(*WITH_BODY, 422),
+        status=202,
+        answer="Replayed",
+        request="ReplayRequest",
+        reasons={404: "no such event, or none of that session"},
     ),
     "list_speech_profiles": Operation("Speech", "The voices", "plain", ALWAYS, answer="SpeechProfileList"),
     "list_numbers": Operation("Numbers", "The virtual numbers", "plain", ALWAYS, answer="NumberList"),

@@ -15,6 +15,7 @@ from callwright.api.described.shorthand import (
     text,
     whole,
 )
+from callwright.contract.deliveries import LOGGED_TYPES, REPLAYABLE
 from callwright.contract.voices import speech_profiles
 
 SPOKEN = text(1, 3000, r"\S")
@@ -168,6 +169,22 @@ REQUESTS: dict[str, Schema] = {
         },
         ["type", "url"],
     ),
+    "RotationRequest": record(
+        {"oldValidHours": {**maybe({**NUMBER, "minimum": 0, "maximum": 168}), "description": "24 unless given"}}, []
+    ),
+    "ReplayRequest": {
+        **record(
+            {
+                "eventId": text(1, 64),
+                "sessionId": text(1, 64),
+                "since": {"type": "string", "format": "date-time"},
+                "types": maybe(listing(one_of(*LOGGED_TYPES), 1)),
+                "states": maybe(listing(one_of(*REPLAYABLE), 1)),
+            },
+            [],
+        ),
+        "oneOf": [{"required": ["eventId"]}, {"required": ["sessionId"]}, {"required": ["since"]}],
+    },
     "PushConfigRequest": {
         "anyOf": [
             record(

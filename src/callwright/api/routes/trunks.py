@@ -7,8 +7,7 @@ that answers.
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import authenticate_admin
 from callwright.api.exchange import JSON, Exchange, Reply, json_reply
 from callwright.api.platform import NoSuchTrunk, TrunkOfSettings
