@@ -1,4 +1,4 @@
-"""`callwright doctor`: everything that may be wrong with the trunks, each in a sentence with the setting that mends it."""
+"""`callwright doctor`: what is wrong with the trunks, each in a sentence with the setting that mends it."""
 
 import argparse
 import asyncio
@@ -17,8 +17,7 @@ from callwright.errors import SettingsError
 from callwright.node.trunks import Trunks
 from callwright.numbers import parse_msisdn
 from callwright.settings import Settings
-from callwright.storage.place import database_url
-from callwright.storage.store import Store
+from callwright.storage.place import open_store
 from callwright.telemetry.clock import platform_clock
 from callwright.telephony.line import TelephonySettings
 from callwright.telephony.trunk import Trunk
@@ -30,7 +29,11 @@ _COLOURS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Leve
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Name the flags."""
-    parser.add_argument("--trunk-name", metavar="NAME", help="only this one; all of them unless it is given")
+    parser.add_argument(
+        "--trunk",
+        metavar="NAME",
+        help="only this one (or sip:HOST:PORT, CALLWRIGHT_TRUNK: one that is not set yet); all unless it is given",
+    )
     add_test_arguments(parser)
 
 
@@ -41,7 +44,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--source", metavar="NUMBER", default=USUAL_SOURCE, help="the caller that the call shows")
     parser.add_argument("--json", action="store_true", help="answer for machines")
-    add_settings(parser, ["trunk", "sip", "rtp_ports", "advertise", "stun", "data", "config"])
+    add_settings(parser, ["sip", "rtp_ports", "advertise", "stun", "data", "config"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,9 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
+    name = arguments.trunk
+    if name is not None and name.lower().startswith("sip:"):
+        arguments.setting_trunk, name = name, None
     settings = read_settings(arguments, development=True)
     wish = Wish(_number(arguments.call) if arguments.call else "", _number(arguments.source))
-    trunks = _chosen(await _trunks(settings), arguments.trunk_name)
+    trunks = _chosen(await _trunks(settings), name)
     console = Console(soft_wrap=True, highlight=False)
     found: list[Finding] = []
     line = TelephonySettings(
@@ -80,7 +86,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 async def _trunks(settings: Settings) -> tuple[Trunk, ...]:
     """Those of the settings and the stored ones, as a server would use them."""
-    store = await Store.open(database_url(settings), exclusive=False)
+    store = await open_store(settings, exclusive=False)
     try:
         book = Trunks(settings, store, asyncio.sleep)
         await book.load()

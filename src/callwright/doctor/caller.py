@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from callwright.audio import tones, wav
 from callwright.audio.compare import find_tones
@@ -84,7 +85,7 @@ class DoctorsLine:
             ground=Ground(names=self.names),
         )
 
-    async def __aenter__(self) -> "DoctorsLine":
+    async def __aenter__(self) -> Self:
         await self.telephony.start()
         return self
 
@@ -128,7 +129,7 @@ class DoctorsLine:
         """Call, speak, listen, hang up. TelephonyError when no trunk takes it."""
         leg_id = "out"
         trace = self._traces[leg_id] = Trace("doctor")
-        self.telephony.dial(leg_id, source, number, self.telephony.route(number), trace)
+        self.telephony.dial(leg_id, source, number, self.telephony.route(number, source), trace)
         await self._until(lambda: self._has(leg_id, Answered, NotAnswered, HungUp), PICK_UP_SECONDS)
         if self._has(leg_id, Answered):
             await self._speak(leg_id)

@@ -11,6 +11,7 @@ from callwright.telephony.trunk import Trunk
 OUR_HZ, THEIR_HZ = 880.0, 550.0
 """What the calling and the called end say."""
 TONE_TOLERANCE_HZ = 8.0
+NETWORK = "the network between us"
 MUCH_LOSS = 0.03
 MUCH_JITTER_MS = 50.0
 SOON_DAYS = 14.0
@@ -68,7 +69,7 @@ def judge_status(trunk: Trunk, method: str, status: int, reason: str, *, locally
         return (
             Level.FAILURE,
             f"{what}: it does not take our login",
-            "username and password, or from_domain (the realm)",
+            "username and password, from_domain (the realm)",
         )
     if status == 403:
         mend = "the provider's list of allowed addresses, username and password, or from_domain"
@@ -125,7 +126,7 @@ def judge_refusal(trunk: Trunk, status: int | None, reason: str, number: str) ->
             return (Level.WARNING, f"{what}: nobody answered in time", "--call another number")
         case 401 | 407:
             return (Level.FAILURE, f"{what}: it does not take our login", "username and password")
-        case 403 | 503 if status == 403:
+        case 403:
             mend = (
                 "from_user, identity or number_format (a caller id that it allows), or the destinations that it allows"
             )
@@ -190,16 +191,12 @@ def _one_end(who: str, heard: Heard) -> list[Told]:
         text = f"one-way audio: the address that {who} sends to refuses our packets ({heard.send_errors} times)"
         told.append((Level.FAILURE, text, "symmetric_rtp = true, or ask the provider which ports it opens"))
     if heard.loss_rate > MUCH_LOSS:
-        told.append(
-            (Level.WARNING, f"{heard.loss_rate:.0%} of the packets for {who} are lost", "the network between us")
-        )
+        told.append((Level.WARNING, f"{heard.loss_rate:.0%} of the packets for {who} are lost", NETWORK))
     if heard.jitter_ms > MUCH_JITTER_MS:
-        told.append(
-            (Level.WARNING, f"packets for {who} come unevenly ({heard.jitter_ms:.0f} ms)", "the network between us")
-        )
+        told.append((Level.WARNING, f"packets for {who} come unevenly ({heard.jitter_ms:.0f} ms)", NETWORK))
     if heard.remote_loss_rate is not None and heard.remote_loss_rate > MUCH_LOSS:
         text = f"{heard.remote_loss_rate:.0%} of the packets that {who} sends are lost on the way"
-        told.append((Level.WARNING, text, "the network between us"))
+        told.append((Level.WARNING, text, NETWORK))
     return told
 
 

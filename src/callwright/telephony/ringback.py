@@ -1,7 +1,7 @@
 """Prompts that are made of tones, in every codec that a trunk speaks: what somebody hears while another phone rings.
 
-They lie in memory and not in a folder, so nothing is left behind however this process ends; the media process finds them
-under our entry in /proc.
+They lie in memory and not in a folder, so nothing is left behind however this process ends; the media process finds
+them under our entry in /proc.
 """
 
 import os
