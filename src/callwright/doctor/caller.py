@@ -8,14 +8,17 @@ import asyncio
 import contextlib
 import logging
 import re
+import wave
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from callwright.audio import tones, wav
-from callwright.audio.compare import find_tones
+import numpy as np
+
+from callwright.audio import tones
+from callwright.audio.compare import SAMPLE_RATE, find_tones
 from callwright.callflow.events import Answered, DigitPressed, Event, HungUp, NotAnswered
 from callwright.doctor.judge import OUR_HZ, THEIR_HZ, Heard
 from callwright.doctor.names import NamesAsked
@@ -33,7 +36,6 @@ from callwright.telephony.trunk import wide_codecs
 log = logging.getLogger(__name__)
 
 KEYS = "147"
-TONE_SECONDS = 2.0
 AFTER_SECONDS = 0.7
 """What was said last has to come back."""
 PICK_UP_SECONDS = 30.0
@@ -65,7 +67,9 @@ class Called:
 class DoctorsLine:
     """Telephony over one trunk. `async with` starts and stops it."""
 
-    def __init__(self, settings: TelephonySettings, clock: Clock, folder: Path) -> None:
+    def __init__(self, settings: TelephonySettings, clock: Clock, folder: Path, tone_seconds: float) -> None:
+        """What is heard is kept in `folder`."""
+        self._tone_seconds = tone_seconds
         self.names = NamesAsked(SystemNames())
         self._clock = clock
         self._folder = folder
@@ -143,8 +147,8 @@ class DoctorsLine:
         if self._back:
             await self._until(lambda: self._has(self._back, Answered, NotAnswered, HungUp), PICK_UP_SECONDS)
         wide = wide_codecs([self._trunk])
-        ours = ToneHeld("doctor", tones.sine(OUR_HZ, TONE_SECONDS), wide)
-        theirs = ToneHeld("doctor-back", tones.sine(THEIR_HZ, TONE_SECONDS), wide)
+        ours = ToneHeld("doctor", tones.sine(OUR_HZ, self._tone_seconds), wide)
+        theirs = ToneHeld("doctor-back", tones.sine(THEIR_HZ, self._tone_seconds), wide)
         keys = ToneHeld("doctor-keys", tones.dial_string(KEYS, 0.12, 0.12), wide)
         try:
             self.telephony.record(leg_id, "out", self._folder / "out.wav")
@@ -153,7 +157,7 @@ class DoctorsLine:
             self.telephony.play(leg_id, "tone", ours.prompt, 1)
             if self._back:
                 self.telephony.play(self._back, "tone", theirs.prompt, 1)
-            await asyncio.sleep(TONE_SECONDS + AFTER_SECONDS)
+            await asyncio.sleep(self._tone_seconds + AFTER_SECONDS)
             self.telephony.listen(self._back or leg_id, wanted=True)
             self.telephony.play(leg_id, "keys", keys.prompt, 1)
             await asyncio.sleep(len(KEYS) * 0.24 + AFTER_SECONDS)
@@ -228,13 +232,14 @@ class DoctorsLine:
         if done is None or not done.path.exists():
             return ()
         try:
-            sound = wav.parse(done.path.read_bytes()).samples
-        except (wav.WavError, OSError) as error:
+            with wave.open(str(done.path), "rb") as file:
+                rate, frames = file.getframerate(), file.readframes(file.getnframes())
+        except (wave.Error, OSError, EOFError) as error:
             log.warning("what was heard cannot be listened to: %s", error)
             return ()
-        said = sound[:, 0] if sound.ndim > 1 else sound
-        spoken = said[: int((TONE_SECONDS + AFTER_SECONDS) * 8000)]
-        return tuple(find_tones(spoken))
+        said = np.frombuffer(frames, dtype="<i2").reshape(-1, 2)[:, 0]  # left: what the other end says
+        said = said[:: max(1, rate // SAMPLE_RATE)]
+        return tuple(find_tones(said[: int((self._tone_seconds + AFTER_SECONDS) * SAMPLE_RATE)]))
 
 
 def quiet(settings: TelephonySettings) -> TelephonySettings:

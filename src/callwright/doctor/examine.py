@@ -39,6 +39,8 @@ class Wish:
     "to call; empty: no call is made"
     source: str = "+10000000"
     "that the call shows"
+    tone_seconds: float = 2.0
+    "how long each end speaks"
 
 
 async def examine(trunk: Trunk, settings: TelephonySettings, wish: Wish, clock: Clock) -> AsyncIterator[Finding]:
@@ -51,7 +53,7 @@ async def examine(trunk: Trunk, settings: TelephonySettings, wish: Wish, clock: 
         yield told(trunk.name, "line", bound)
         return
     with tempfile.TemporaryDirectory(prefix="callwright-doctor-") as folder:
-        line = DoctorsLine(own, clock, Path(folder))
+        line = DoctorsLine(own, clock, Path(folder), wish.tone_seconds)
         try:
             await line.telephony.start()
         except TelephonyError as error:
@@ -87,7 +89,9 @@ async def _with_line(
     if server is not None:
         async for finding in _stun(trunk, settings, server, line):
             yield finding
+    is_seen = False
     async for finding in _options(trunk, line, addresses):
+        is_seen = is_seen or finding.check == "address"
         yield finding
     if trunk.register_seconds:
         yield await _registration(trunk, line)
@@ -96,7 +100,7 @@ async def _with_line(
         yield Finding(trunk.name, "call", Level.NOTE, "no call was made", mend)
         return
     called = await line.call(wish.source, wish.number)
-    for finding in judge_call(trunk, wish.number, called, addresses[0][0]):
+    for finding in judge_call(trunk, wish.number, called, addresses[0][0], asked_before=is_seen):
         yield finding
 
 
@@ -113,15 +117,15 @@ def judge_binding(trunk: Trunk, host: str) -> judge.Told | None:
     return (Level.FAILURE, text, 'sip (this machine\'s address towards the trunk, such as sip = "192.0.2.10:5060")')
 
 
-def judge_call(trunk: Trunk, number: str, called: Called, trunk_host: str) -> list[Finding]:
-    """What one call showed."""
+def judge_call(trunk: Trunk, number: str, called: Called, trunk_host: str, *, asked_before: bool) -> list[Finding]:
+    """What one call showed. `asked_before`: OPTIONS told already where the trunk sees us."""
     findings: list[Finding] = []
 
     def add(check: str, words: judge.Told | None) -> None:
         if words is not None:
             findings.append(told(trunk.name, check, words))
 
-    if called.via is not None:
+    if called.via is not None and not asked_before:
         add("address", judge.judge_via(called.via, latches=trunk.symmetric_rtp))
     add("sound", judge.judge_our_media(called.local_media, trunk_host))
     if called.ours is None:
@@ -149,6 +153,8 @@ def _free_port(settings: TelephonySettings) -> tuple[TelephonySettings, str]:
         with socket.socket(tcp.family, kind) as udp:
             udp.bind((settings.sip_host, settings.sip_port))
             tcp.bind((settings.sip_host, settings.sip_port))
+            if not settings.sip_port:
+                return settings, f"asked from a free port of {settings.sip_host}"
             return settings, f"asked from {host_port_text(settings.sip_host, settings.sip_port)}"
     place = host_port_text(settings.sip_host, settings.sip_port)
     return replace(settings, sip_port=0), f"{place} is taken (by the running server, probably): asked from another port"

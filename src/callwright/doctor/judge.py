@@ -87,6 +87,8 @@ def judge_via(via: Via, *, latches: bool) -> Told:
     """Whether the trunk sees us where we say that we are (RFC 3261 §18.2.1, RFC 3581)."""
     said, said_port = via.host, via.port or 5060
     seen, seen_port = via.received or said, via.rport or said_port
+    if via.transport != "UDP":
+        seen_port = said_port  # a connection leaves from a port of its own
     place = host_port_text(seen, seen_port)
     if seen == said and seen_port == said_port:
         return (Level.OK, f"it sees us at {place}, where we say that we are", "")
@@ -151,7 +153,7 @@ def judge_refusal(trunk: Trunk, status: int | None, reason: str, number: str) ->
 
 def judge_echo(heard: Heard) -> list[Told]:
     """What we heard of a number that answered: our own tone when it is an echo."""
-    told = _one_end("we", heard)
+    told = _one_end("us", heard)
     if not heard.received:
         return told
     if heard.hears(OUR_HZ):
@@ -188,14 +190,14 @@ def _one_end(who: str, heard: Heard) -> list[Told]:
         mend = "rtp_ports (open them in the firewall, UDP, and forward them behind a NAT), advertise"
         return [(Level.FAILURE, text, mend)]
     if heard.send_errors:
-        text = f"one-way audio: the address that {who} sends to refuses our packets ({heard.send_errors} times)"
+        text = f"one-way audio: packets from {who} are refused where they are sent to ({heard.send_errors} times)"
         told.append((Level.FAILURE, text, "symmetric_rtp = true, or ask the provider which ports it opens"))
     if heard.loss_rate > MUCH_LOSS:
         told.append((Level.WARNING, f"{heard.loss_rate:.0%} of the packets for {who} are lost", NETWORK))
     if heard.jitter_ms > MUCH_JITTER_MS:
         told.append((Level.WARNING, f"packets for {who} come unevenly ({heard.jitter_ms:.0f} ms)", NETWORK))
     if heard.remote_loss_rate is not None and heard.remote_loss_rate > MUCH_LOSS:
-        text = f"{heard.remote_loss_rate:.0%} of the packets that {who} sends are lost on the way"
+        text = f"{heard.remote_loss_rate:.0%} of the packets from {who} are lost on the way"
         told.append((Level.WARNING, text, NETWORK))
     return told
 
