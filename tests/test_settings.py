@@ -30,6 +30,7 @@ OTHER: dict[str, str] = {
     "drain_seconds": "12.5",
     "ring_timeout_seconds": "30",
     "speech_workers": "7",
+    "media_processes": "3",
     "log_level": "debug",
     "log_format": "json",
     "metrics": "any",
@@ -194,7 +195,7 @@ def test_the_smallest_usable_port_range_is_one_even_and_odd_pair() -> None:
     [
         ("drain_seconds", "-1"), ("drain_seconds", "nan"), ("drain_seconds", "inf"), ("drain_seconds", "soon"),
         ("ring_timeout_seconds", "4"), ("ring_timeout_seconds", "181"), ("speech_workers", "0"),
-        ("speech_workers", "1.5"),
+        ("speech_workers", "1.5"), ("media_processes", "0"),
         ("speech_workers", "٣"), ("log_level", "chatty"), ("log_format", "xml"), ("metrics", "some"), ("data", " "),
         ("data", "a\0b"), ("api_key", "short"), ("api_key", "has spaces in the middle of it"), ("api_key", "k" * 257),
         ("database", "mysql://canary@localhost/x"), ("database", "sqlite:///canary.db"),

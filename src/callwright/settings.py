@@ -89,6 +89,7 @@ class Settings:
     drain_seconds: float
     ring_timeout_seconds: float
     speech_workers: int
+    media_processes: int
     log_level: str
     log_format: str
     metrics: str
@@ -275,6 +276,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "speech_workers", "2", _whole_number(1, 64), "N",
         "processes that synthesize speech, and as many that decode audio files, at most", "2",
+    ),
+    Setting(
+        "media_processes", "1", _whole_number(1, 64), "N",
+        "processes that send and receive RTP: one a core, for thousands of calls at once", "2",
     ),
     Setting(
         "log_level", "info", _one_of("debug", "info", "warning", "error"), "LEVEL",

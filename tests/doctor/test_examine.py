@@ -86,6 +86,12 @@ async def test_a_trunk_that_does_not_answer_at_all() -> None:
     assert "firewall" in only(found, "options", Level.FAILURE).mend
 
 
+async def test_a_trunk_that_answers_calls_and_no_options_is_only_warned_of() -> None:
+    found = await in_world(World(statuses={"OPTIONS": 0}))
+    assert only(found, "options", Level.WARNING).text == "OPTIONS was not answered within 5 s"
+    assert failures(found) == []
+
+
 async def test_a_name_that_does_not_resolve_shows_what_was_asked() -> None:
     found = await findings(Trunk("main", "nowhere.invalid", port_named=False))
     missing = only(found, "names", Level.FAILURE)
@@ -228,7 +234,7 @@ async def test_a_trunk_that_does_not_answer_calls() -> None:
             "127.0.0.1", 0, unused_ports(8), (), timers=Timers(t1=0.02, t2=0.1), stop_limit_seconds=0.2
         )
         found = await findings(Trunk("m", host, port), CALL, quick)
-    assert ("options", "OPTIONS was not answered at all") in failures(found)
+    assert ("options", "OPTIONS was not answered at all") in failures(found)  # its transaction ended before our limit
     assert any("does not answer" in text for check, text in failures(found) if check == "call")
 
 

@@ -27,7 +27,7 @@ from callwright.telephony.trunk import Trunk, ip_literal
 
 CONNECT_SECONDS = 5.0
 REGISTER_SECONDS = 12.0
-OPTIONS_SECONDS = 10.0
+OPTIONS_SECONDS = 5.0
 STUN_SECONDS = 2.0
 
 
@@ -90,7 +90,7 @@ async def _with_line(
         async for finding in _stun(trunk, settings, server, line):
             yield finding
     is_seen = False
-    async for finding in _options(trunk, line, addresses):
+    async for finding in _options(trunk, line, addresses, is_called=bool(wish.number)):
         is_seen = is_seen or finding.check == "address"
         yield finding
     if trunk.register_seconds:
@@ -233,14 +233,17 @@ def _media_mapping(settings: TelephonySettings, server: HostPort) -> tuple[int, 
     return 0, None
 
 
-async def _options(trunk: Trunk, line: DoctorsLine, addresses: tuple[Address, ...]) -> AsyncIterator[Finding]:
+async def _options(
+    trunk: Trunk, line: DoctorsLine, addresses: tuple[Address, ...], *, is_called: bool
+) -> AsyncIterator[Finding]:
+    """Some trunks answer calls and no OPTIONS: when a call follows, that one decides."""
     try:
         async with asyncio.timeout(OPTIONS_SECONDS):
             replies = await line.telephony.ask_trunk(trunk.name)
     except TimeoutError:
         text = f"OPTIONS was not answered within {OPTIONS_SECONDS:g} s"
         mend = "uri (port and transport), or a firewall between us that drops SIP"
-        yield Finding(trunk.name, "options", Level.FAILURE, text, mend)
+        yield Finding(trunk.name, "options", Level.WARNING if is_called else Level.FAILURE, text, mend)
         return
     except TelephonyError as error:
         yield Finding(trunk.name, "options", Level.FAILURE, str(error), "uri")

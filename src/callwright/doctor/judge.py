@@ -14,6 +14,8 @@ TONE_TOLERANCE_HZ = 8.0
 NETWORK = "the network between us"
 MUCH_LOSS = 0.03
 MUCH_JITTER_MS = 50.0
+FEW_ERRORS = 5
+"""The last packets of a call may find the other end gone already."""
 SOON_DAYS = 14.0
 
 Told = tuple[Level, str, str]
@@ -189,7 +191,7 @@ def _one_end(who: str, heard: Heard) -> list[Told]:
         text = f"one-way audio: no sound came for {who}"
         mend = "rtp_ports (open them in the firewall, UDP, and forward them behind a NAT), advertise"
         return [(Level.FAILURE, text, mend)]
-    if heard.send_errors:
+    if heard.send_errors > FEW_ERRORS:
         text = f"one-way audio: packets from {who} are refused where they are sent to ({heard.send_errors} times)"
         told.append((Level.FAILURE, text, "symmetric_rtp = true, or ask the provider which ports it opens"))
     if heard.loss_rate > MUCH_LOSS:
