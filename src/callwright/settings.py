@@ -83,12 +83,15 @@ class Settings:
     data: str
     database: Secret | None
     "the URL of a PostgreSQL database, which may hold a password; None: SQLite in the data directory"
+    node_url: str | None
+    "how the other nodes on the same database reach this one's HTTP; None: not at all"
     api_key: Secret | None
     trunk: TrunkUri | None
     config: str
     drain_seconds: float
     ring_timeout_seconds: float
     speech_workers: int
+    media_processes: int
     log_level: str
     log_format: str
     metrics: str
@@ -140,6 +143,14 @@ def _parse_database(text: str) -> Secret:
     if not text.isprintable() or " " in text:
         raise ValueError("it holds blanks or signs that do not print")
     return Secret(text)
+
+
+def _parse_node_url(text: str) -> str:
+    scheme, divided, rest = text.partition("://")
+    if scheme != "http" or not divided or not rest.strip("/") or "/" in rest.rstrip("/") or "@" in rest:
+        raise ValueError("write http://HOST:PORT: the nodes speak plain HTTP to each other, on a network of their own")
+    parse_listen_address(rest.rstrip("/"))
+    return text.rstrip("/")
 
 
 def _parse_api_key(text: str) -> Secret:
@@ -252,6 +263,10 @@ SETTINGS: tuple[Setting, ...] = (
         "postgresql://callwright@db.example.com/callwright",
     ),
     Setting(
+        "node_url", None, _parse_node_url, "URL",
+        "how the other nodes on the same database reach the HTTP of this one", "http://10.0.0.5:8080",
+    ),
+    Setting(
         "api_key", None, _parse_api_key, "KEY",
         "presets the development key of `callwright run`", "my-development-key",
     ),
@@ -275,6 +290,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "speech_workers", "2", _whole_number(1, 64), "N",
         "processes that synthesize speech, and as many that decode audio files, at most", "2",
+    ),
+    Setting(
+        "media_processes", "1", _whole_number(1, 64), "N",
+        "processes that send and receive RTP: one a core, for thousands of calls at once", "2",
     ),
     Setting(
         "log_level", "info", _one_of("debug", "info", "warning", "error"), "LEVEL",

@@ -8,7 +8,7 @@ webhook by deleting and registering it, and what was not delivered then must not
 import uuid
 from typing import Final
 
-from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, true, update
+from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, or_, select, true, update
 
 from callwright.errors import StorageError
 from callwright.storage import editions, event_log
@@ -95,7 +95,7 @@ INSERT_ATTEMPT = Prepared(
 NOTE_END = Prepared(
     update(deliveries)
     .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
-    .values(state=bindparam("new_state"), attempts=bindparam("number"))
+    .values(state=bindparam("new_state"), attempts=bindparam("number"), node_id=None, lease_until=None)
 )
 NOTE_RETRY = Prepared(
     update(deliveries)
@@ -104,6 +104,8 @@ NOTE_RETRY = Prepared(
         state=case((endpoint_is_there, DeliveryState.DUE.value), else_=DeliveryState.HELD.value),
         attempts=bindparam("number"),
         next_attempt_at=bindparam("retry_at"),
+        node_id=None,
+        lease_until=None,
     )
 )
 DISABLE_WEBHOOK = (
@@ -167,7 +169,12 @@ DUE_OF_ENDPOINT = Prepared(
         webhooks,
         (webhooks.c.sub_account_id == deliveries.c.sub_account_id) & (webhooks.c.kind == deliveries.c.kind),
     )
-    .where(*_of_endpoint, DUE_DELIVERY, webhooks.c.enabled == true())
+    .where(
+        *_of_endpoint,
+        DUE_DELIVERY,
+        webhooks.c.enabled == true(),
+        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= bindparam("now")),
+    )
     .order_by(deliveries.c.next_attempt_at)
     .limit(bindparam("most"))
 )
@@ -302,9 +309,16 @@ def lanes(connection: Connection) -> tuple[Lane, ...]:
     return tuple(Lane(*row) for row in LANES.run(connection, {}))
 
 
-def due(connection: Connection, box: SecretsBox, sub_account_id: str, kind: str, limit: int) -> tuple[DueDelivery, ...]:
-    """The next events of one endpoint by the time of their next try, which may lie in the future."""
-    rows = DUE_OF_ENDPOINT.run(connection, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit})
+def due(  # one endpoint, whole
+    connection: Connection, box: SecretsBox, sub_account_id: str, kind: str, limit: int, now: float
+) -> tuple[DueDelivery, ...]:
+    """The next events of one endpoint by the time of their next try, which may lie in the future.
+
+    Those that a node is sending `now` are not among them.
+    """
+    rows = DUE_OF_ENDPOINT.run(
+        connection, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit, "now": now}
+    )
     place = webhook_place(sub_account_id, kind)
     return tuple(
         DueDelivery(

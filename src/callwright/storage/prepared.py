@@ -46,9 +46,13 @@ class Prepared:
         self._forms: dict[str, _Form] = {}
 
     def run(self, connection: Connection, values: Mapping[str, object]) -> Cursor:
-        """Run it within the connection's transaction. Raises SQLAlchemy's DBAPIError; KeyError for a missing value."""
+        """Run it within the connection's transaction. Raises SQLAlchemy's DBAPIError; KeyError for a missing value,
+        TypeError for columns that are not those of the INSERT.
+        """
         if not connection.in_transaction():
             raise StorageError("a prepared statement runs in a transaction")
+        if self._columns and len(values) != len(self._columns):
+            raise TypeError(f"{sorted(values)} are not the columns {sorted(self._columns)}")
         form = self._forms.get(connection.dialect.name) or self._compiled(connection.dialect)
         named = {name: values[name] if default is _REQUIRED else default for name, default in form.parameters}
         for name, process in form.processors.items():

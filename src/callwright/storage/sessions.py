@@ -63,6 +63,7 @@ INSERT_SESSION = Prepared(
     "accepted_at",
     "valid_until",
     "destination",
+    "node_id",
 )
 INSERT_INTENT = Prepared(
     insert(dial_intents),
@@ -95,12 +96,20 @@ NOTE_DESTINATION: Mapping[str, Insert] = {
 }
 MARK_DIALLED = Prepared(
     update(sessions)
-    .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state == SessionState.ACCEPTED.value)
+    .where(
+        sessions.c.session_id == bindparam("this_session_id"),
+        sessions.c.state == SessionState.ACCEPTED.value,
+        sessions.c.node_id == bindparam("this_node_id"),
+    )
     .values(state=SessionState.DIALLED.value)
 )
 FINISH = Prepared(
     update(sessions)
-    .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state != SessionState.FINISHED.value)
+    .where(
+        sessions.c.session_id == bindparam("this_session_id"),
+        sessions.c.state != SessionState.FINISHED.value,
+        sessions.c.node_id == bindparam("this_node_id"),
+    )
     .values(
         state=SessionState.FINISHED.value,
         finished_at=bindparam("at"),
@@ -109,7 +118,7 @@ FINISH = Prepared(
     )
 )
 STATE = select(sessions.c.state).where(sessions.c.session_id == bindparam("this_session_id"))
-STATE_TO_KEEP = STATE.with_for_update(key_share=True)
+STATE_TO_KEEP = STATE.where(sessions.c.node_id == bindparam("this_node_id")).with_for_update(key_share=True)
 TAKE_BACK = tuple(
     delete(table).where(table.c.session_id == bindparam("this_session_id"))
     for table in (deliveries, dial_intents, session_destinations, sessions)  # who refers goes first
@@ -122,6 +131,7 @@ SESSIONS = select(
     sessions.c.accepted_at,
     sessions.c.finished_at,
     sessions.c.summary,
+    sessions.c.hang_up_at,
 )
 ONE_SESSION = SESSIONS.where(sessions.c.session_id == bindparam("this_session_id"))
 # The condition is written as in the index, word for word, or SQLite does not see that the index answers it.
@@ -166,6 +176,8 @@ def accept(  # one session, whole
     encoded: str,
     at: float,
     kept: KeptAnswer | None = None,
+    *,
+    node_id: str,
 ) -> None:
     """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new.
 
@@ -185,6 +197,7 @@ def accept(  # one session, whole
             "accepted_at": at,
             "valid_until": callflow.valid_until,
             "destination": called[0] if called else None,
+            "node_id": node_id,
         },
     )
     for further in called[1:]:
@@ -193,7 +206,13 @@ def accept(  # one session, whole
 
 
 def accept_incoming(
-    connection: Connection, sub_account_id: str, callflow: Callflow, encoded: str, intent: DialIntent
+    connection: Connection,
+    sub_account_id: str,
+    callflow: Callflow,
+    encoded: str,
+    intent: DialIntent,
+    *,
+    node_id: str,
 ) -> None:
     """Write the session of a call that came in, its leg, and the summary that is owed for it."""
     INSERT_SESSION.run(
@@ -207,6 +226,7 @@ def accept_incoming(
             "accepted_at": intent.dialled_at,
             "valid_until": None,
             "destination": intent.destination,
+            "node_id": node_id,
         },
     )
     _insert_intent(connection, intent)
@@ -221,15 +241,17 @@ def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None =
         connection.execute(query, {"this_session_id": session_id})
 
 
-def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
+def intend_to_dial(connection: Connection, intent: DialIntent, *, node_id: str) -> None:
     """Write down that a leg is about to be dialled.
 
-    Raises StorageError when that leg was written before, or the session is unknown or finished: do not dial then.
+    Raises StorageError when that leg was written before, or the session is unknown, finished or another node's by now:
+    do not dial then.
     """
-    session = {"this_session_id": intent.session_id}
+    session = {"this_session_id": intent.session_id, "this_node_id": node_id}
     if MARK_DIALLED.run(connection, session).rowcount != 1:
         if connection.execute(STATE_TO_KEEP, session).scalar_one_or_none() != SessionState.DIALLED:
-            raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
+            text = "is unknown, finished or another node's by now: nothing may be dialled for it"
+            raise StorageError(f"session {intent.session_id} {text}")
         if intent.destination is not None:
             _note_destination(connection, intent.session_id, intent.destination)
     _insert_intent(connection, intent)
@@ -240,18 +262,27 @@ def keep_dialog(connection: Connection, leg_id: str, dialog: str) -> None:
     KEEP_DIALOG.run(connection, {"this_leg_id": leg_id, "new_dialog": dialog})
 
 
-def finish(
-    connection: Connection, summary: SessionSummary, encoded: str, vss_body: bytes, trace: bytes, at: float
+def finish(  # one record, whole
+    connection: Connection,
+    summary: SessionSummary,
+    encoded: str,
+    vss_body: bytes,
+    trace: bytes,
+    at: float,
+    *,
+    node_id: str,
 ) -> bool:
     """Write the one terminal record, the trace, and the owed event's body; `trace` is not compressed yet.
 
-    False when the session has its record already; then nothing changes. Raises StorageError for an unknown session.
+    False when the session has its record already, or is another node's; then nothing changes. Raises StorageError for
+    an unknown session.
     """
     values = {
         "this_session_id": summary.session_id,
         "at": at,
         "new_status": summary.status.value,
         "new_summary": encoded,
+        "this_node_id": node_id,
     }
     if FINISH.run(connection, values).rowcount != 1:
         if connection.execute(STATE, {"this_session_id": summary.session_id}).first() is None:
@@ -395,4 +426,5 @@ def _session(connection: Connection, row: RowMapping) -> StoredSession:
         finished_at=row["finished_at"],
         summary=None if row["summary"] is None else decode_summary(row["summary"]),
         dial_intents=tuple(DialIntent(**intent) for intent in intents),
+        hang_up_at=row["hang_up_at"],
     )

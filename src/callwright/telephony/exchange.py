@@ -24,7 +24,7 @@ from callwright.telemetry.trace import FieldValue
 from callwright.telephony import leg as legs
 from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
-from callwright.telephony.media.plane import MediaPlane
+from callwright.telephony.media.planes import MediaPlanes
 from callwright.telephony.media.stream import StreamReport
 from callwright.telephony.reach import Reach
 from callwright.telephony.signalling import Signalling, readable_text
@@ -46,12 +46,14 @@ class Exchange:
 
     agent: UserAgent
     signalling: Signalling | None = None
-    media: MediaPlane
+    media: MediaPlanes
     reach: Reach
     finished: Callable[[Leg], None]
     "told of each leg that is over, before its last event is posted"
     moved_on: Callable[[Leg], None]
     "told when what would end the leg without us may be another (`orphans.Memos`)"
+    may_dial: Callable[[], bool]
+    "asked right before each INVITE: whether this process is still the one to send it"
     picked_up: Callable[[Leg], None]
     "told when a leg that we dialled is answered; its ACK leaves afterwards"
 

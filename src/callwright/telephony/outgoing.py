@@ -51,7 +51,7 @@ class Outgoing:
             return
         leg.admitted = leg.attempts[0].trunk
         try:
-            leg.local = await exchange.media.open(leg.leg_id, leg.admitted.name)
+            leg.local = await exchange.media.open(leg.leg_id, leg.admitted.name, leg.trace.session_id)
         except TelephonyError as error:
             code = ErrorCode.TRUNK_CAPACITY if exchange.media.ready else ErrorCode.INTERNAL
             exchange.end(leg, legs.could_not_dial(leg, exchange.clock(), code, str(error)))
@@ -64,6 +64,10 @@ class Outgoing:
     def _invite(self, leg: Leg) -> None:
         exchange = self._exchange
         now = exchange.clock()
+        if not exchange.may_dial():
+            reason = "this node may have been given up by the others, which then carry on what it began"
+            exchange.end(leg, legs.could_not_dial(leg, now, ErrorCode.CONNECTIVITY, reason))
+            return
         attempt = leg.attempts.pop(0)
         trunk, next_hop = attempt.trunk, attempt.address
         leg.trunk, leg.was_heard = trunk, False
