@@ -31,6 +31,7 @@ from callwright.errors import StorageError
 from callwright.storage import idempotency, outbox
 from callwright.storage.editions import Upsert
 from callwright.storage.idempotency import KeptAnswer
+from callwright.storage.prepared import Prepared
 from callwright.storage.records import (
     DialIntent,
     SessionState,
@@ -52,9 +53,31 @@ from callwright.telemetry.trace import Trace
 
 MOST_RECENT: Final = 1_000
 
-INSERT_SESSION = insert(sessions)
-INSERT_INTENT = insert(dial_intents)
-INSERT_TRACE = insert(traces)
+INSERT_SESSION = Prepared(
+    insert(sessions),
+    "session_id",
+    "sub_account_id",
+    "state",
+    "call_flow_request_id",
+    "callflow",
+    "accepted_at",
+    "valid_until",
+    "destination",
+    "node_id",
+)
+INSERT_INTENT = Prepared(
+    insert(dial_intents),
+    "leg_id",
+    "session_id",
+    "sip_call_id",
+    "trunk",
+    "dialled_at",
+    "source",
+    "destination",
+    "inbound",
+    "dialog",
+)
+INSERT_TRACE = Prepared(insert(traces), "session_id", "body")
 
 
 def _note_destination_once(query: Upsert) -> Insert:
@@ -71,7 +94,7 @@ NOTE_DESTINATION: Mapping[str, Insert] = {
     "sqlite": _note_destination_once(sqlite.insert(session_destinations).on_conflict_do_nothing()),
     "postgresql": _note_destination_once(postgresql.insert(session_destinations).on_conflict_do_nothing()),
 }
-MARK_DIALLED = (
+MARK_DIALLED = Prepared(
     update(sessions)
     .where(
         sessions.c.session_id == bindparam("this_session_id"),
@@ -80,7 +103,7 @@ MARK_DIALLED = (
     )
     .values(state=SessionState.DIALLED.value)
 )
-FINISH = (
+FINISH = Prepared(
     update(sessions)
     .where(
         sessions.c.session_id == bindparam("this_session_id"),
@@ -139,7 +162,7 @@ INTENTS = (
     .where(dial_intents.c.session_id == bindparam("this_session_id"))
     .order_by(dial_intents.c.dialled_at, dial_intents.c.leg_id)
 )
-KEEP_DIALOG = (
+KEEP_DIALOG = Prepared(
     update(dial_intents).where(dial_intents.c.leg_id == bindparam("this_leg_id")).values(dialog=bindparam("new_dialog"))
 )
 TRACE = select(traces.c.body).where(traces.c.session_id == bindparam("this_session_id"))
@@ -163,8 +186,8 @@ def accept(  # one session, whole
     if kept is not None:
         idempotency.keep(connection, kept, at)
     called = list(dict.fromkeys(action.destination for action in callflow.actions if isinstance(action, MakeCall)))
-    connection.execute(
-        INSERT_SESSION,
+    INSERT_SESSION.run(
+        connection,
         {
             "session_id": session_id,
             "sub_account_id": sub_account_id,
@@ -192,8 +215,8 @@ def accept_incoming(
     node_id: str,
 ) -> None:
     """Write the session of a call that came in, its leg, and the summary that is owed for it."""
-    connection.execute(
-        INSERT_SESSION,
+    INSERT_SESSION.run(
+        connection,
         {
             "session_id": intent.session_id,
             "sub_account_id": sub_account_id,
@@ -201,6 +224,7 @@ def accept_incoming(
             "call_flow_request_id": callflow.call_flow_request_id,
             "callflow": encoded,
             "accepted_at": intent.dialled_at,
+            "valid_until": None,
             "destination": intent.destination,
             "node_id": node_id,
         },
@@ -224,7 +248,7 @@ def intend_to_dial(connection: Connection, intent: DialIntent, *, node_id: str) 
     do not dial then.
     """
     session = {"this_session_id": intent.session_id, "this_node_id": node_id}
-    if connection.execute(MARK_DIALLED, session).rowcount != 1:
+    if MARK_DIALLED.run(connection, session).rowcount != 1:
         if connection.execute(STATE_TO_KEEP, session).scalar_one_or_none() != SessionState.DIALLED:
             text = "is unknown, finished or another node's by now: nothing may be dialled for it"
             raise StorageError(f"session {intent.session_id} {text}")
@@ -235,7 +259,7 @@ def intend_to_dial(connection: Connection, intent: DialIntent, *, node_id: str) 
 
 def keep_dialog(connection: Connection, leg_id: str, dialog: str) -> None:
     """Write down what ends a leg now; one that is unknown has nothing to end."""
-    connection.execute(KEEP_DIALOG, {"this_leg_id": leg_id, "new_dialog": dialog})
+    KEEP_DIALOG.run(connection, {"this_leg_id": leg_id, "new_dialog": dialog})
 
 
 def finish(  # one record, whole
@@ -260,11 +284,11 @@ def finish(  # one record, whole
         "new_summary": encoded,
         "this_node_id": node_id,
     }
-    if connection.execute(FINISH, values).rowcount != 1:
+    if FINISH.run(connection, values).rowcount != 1:
         if connection.execute(STATE, {"this_session_id": summary.session_id}).first() is None:
             raise StorageError(f"there is no session {summary.session_id}")
         return False
-    connection.execute(INSERT_TRACE, {"session_id": summary.session_id, "body": compress_trace(trace)})
+    INSERT_TRACE.run(connection, {"session_id": summary.session_id, "body": compress_trace(trace)})
     outbox.make_due(connection, summary.session_id, "VSS", vss_body, at)
     return True
 
@@ -363,8 +387,8 @@ def find_trace(connection: Connection, session_id: str) -> Trace | None:
 
 
 def _insert_intent(connection: Connection, intent: DialIntent) -> None:
-    connection.execute(
-        INSERT_INTENT,
+    INSERT_INTENT.run(
+        connection,
         {
             "leg_id": intent.leg_id,
             "session_id": intent.session_id,
