@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from callwright.errors import StorageError
 from callwright.storage import nodes
 from callwright.storage.access import Access
-from callwright.storage.listener import Listener
 from callwright.storage.nodes import Owner
 from callwright.storage.records import StoredSession
+
+if TYPE_CHECKING:
+    from callwright.storage.listener import Listener
 
 LEASE_SECONDS: Final = 6.0
 """How long a node is believed to live after its last word."""
@@ -28,7 +30,7 @@ TICKET_PLACE: Final = "nodes/ticket"
 class NodeStore(Access):
     """This process among those that share the database."""
 
-    _listener: Listener | None = None
+    _listener: "Listener | None" = None
 
     @property
     def is_shared(self) -> bool:
@@ -100,6 +102,8 @@ class NodeStore(Access):
     def listen(self, on_wake: Callable[[str], None]) -> None:
         """Be told on this loop, by node id or ANYBODY, when somebody is to look around; a no-op without other nodes."""
         if self.is_shared and self._listener is None:
+            from callwright.storage.listener import Listener  # here: psycopg is 6 MB that SQLite does without
+
             self._listener = Listener(self._database.write, nodes.CHANNEL, on_wake)
 
     async def stop_listening(self) -> None:
