@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from callwright.audio import g711, tones
+from callwright.audio.codecs import CODECS
 from callwright.speech.cache import PromptCache
 
 
@@ -102,3 +103,22 @@ def test_what_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path, c
     cache = PromptCache(tmp_path / "absent", clock)
     with pytest.raises(OSError, match="No such file"):
         cache.store("a" * 64, bytes(320))
+
+
+def test_a_prompt_for_wide_band_trunks_is_every_codec_and_of_one_length(tmp_path: Path, clock: Hands) -> None:
+    cache = PromptCache(tmp_path, clock, wide_codecs=("G722", "OPUS"))
+    forms = {"G722": bytes(1_600), "OPUS": bytes(60 * 11)}
+    prompt = cache.store("a" * 64, bytes(3_180), forms)
+    assert prompt.duration_seconds == 0.22
+    sizes = {codec: len(Path(path).read_bytes()) for codec, path in prompt.paths.items()}
+    assert sizes == {"PCMU": 1_760, "PCMA": 1_760, "G722": 1_760, "OPUS": 660}
+    assert Path(prompt.paths["G722"]).read_bytes() == bytes(1_600) + CODECS["G722"].silence
+    assert cache.find("a" * 64) == prompt
+    Path(prompt.paths["OPUS"]).write_bytes(bytes(600))
+    assert cache.find("a" * 64) is None
+
+
+def test_a_prompt_from_before_a_codec_was_wanted_is_not_there(tmp_path: Path, clock: Hands) -> None:
+    PromptCache(tmp_path, clock).store("a" * 64, bytes(3_200))
+    assert PromptCache(tmp_path, clock, wide_codecs=("G722",)).find("a" * 64) is None
+    assert PromptCache(tmp_path, clock).find("a" * 64) is not None

@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from callwright.audio import compare, g711, tones, wav
+from callwright.audio.codecs import CODECS
+from callwright.audio.coding import Decoder
 from callwright.audio.prompt import Prompt
 from callwright.egress import Egress
 from callwright.errors import ErrorCode, FileFailed, SpeechFailed
@@ -351,3 +353,39 @@ async def test_stopping_ends_the_workers_and_what_is_under_way(prompts: Prompts,
     with pytest.raises(SpeechFailed, match="is stopping"):
         await waiting
     assert not any(alive(pid) for pid in pids)
+
+
+async def test_prompts_for_wide_band_trunks_have_what_their_source_has(
+    tmp_path: Path, egress: Egress, clock: Hands, trace: Trace, files: FileServer
+) -> None:
+    """A tone at 5 kHz is in the forms for G.722 and Opus, and in no form for G.711."""
+    (tmp_path / "prompts").mkdir()
+    wide = Prompts(tmp_path / "prompts", egress, clock, workers=1, wide_codecs=("G722", "OPUS"))
+    files.files["/high.wav"] = wav.serialize(tones.sine(5_000, 0.6, rate=16_000), 16_000)
+    try:
+        played = await wide.file("sub", files.url("/high.wav"), trace)
+        spoken = await wide.speech(SENTENCE, EMILY, 1.0, trace)
+    finally:
+        await wide.stop()
+    for prompt in (played, spoken):
+        forms = read(prompt)
+        assert set(forms) == set(CODECS)
+        for codec, form in forms.items():
+            assert len(form) == CODECS[codec].frame_bytes * round(prompt.duration_seconds * 50)
+            above = above_4_khz(decoded(codec, form), CODECS[codec].sample_rate)
+            assert (above > 0.01) is (codec in ("G722", "OPUS")), (codec, above)
+
+
+def read(prompt: Prompt) -> dict[str, bytes]:
+    return {codec: Path(path).read_bytes() for codec, path in prompt.paths.items()}
+
+
+def decoded(codec: str, form: bytes) -> NDArray[np.int16]:
+    size, decoder = CODECS[codec].frame_bytes, Decoder(codec)
+    return np.concatenate([decoder.decode(form[at : at + size]) for at in range(0, len(form), size)])
+
+
+def above_4_khz(sound: NDArray[np.int16], rate: int) -> float:
+    """As a share of all its energy."""
+    energy = np.abs(np.fft.rfft(sound)) ** 2
+    return float(energy[np.fft.rfftfreq(len(sound), 1 / rate) > 4_100].sum() / energy.sum())

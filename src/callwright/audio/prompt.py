@@ -12,4 +12,4 @@ class Prompt:
     "content key: two prompts with one key sound the same"
     duration_seconds: float
     paths: Mapping[str, str]
-    "RTP encoding name (PCMU, PCMA) → file of payload bytes, 160 to a 20 ms frame"
+    "RTP encoding name → file of payload bytes, frames of 20 ms of the size that codecs.py tells"

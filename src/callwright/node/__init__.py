@@ -32,6 +32,7 @@ from callwright.switchboard.customer import Customers
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
+from callwright.telephony.trunk import wide_codecs
 from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ async def _prompts(settings: Settings, egress: Egress, clock: Clock, closers: Cl
         clock,
         synthesizers=wiring.speech_engines(settings, egress, clock),
         workers=settings.speech_workers,
+        wide_codecs=wide_codecs(wiring.trunks(settings, None)),
     )
     await prompts.start()
     closers.push_async_callback(prompts.stop)

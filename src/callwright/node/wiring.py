@@ -25,7 +25,7 @@ from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.providers.google import GoogleSynthesizer
 from callwright.speech.providers.piper import PiperSynthesizer
 from callwright.speech.providers.polly import PollySynthesizer
-from callwright.speech.synthesizer import Synthesizer
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, Synthesizer
 from callwright.storage.records import WebhookKind
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
@@ -33,7 +33,7 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
 from callwright.telephony.signalling import Listening
-from callwright.telephony.trunk import Trunk, configured
+from callwright.telephony.trunk import Trunk, configured, wide_codecs
 
 
 def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
@@ -57,6 +57,7 @@ def tls(settings: Settings) -> Listening | None:
 def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
     """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
     speech = settings.speech
+    rate = WIDE_SAMPLE_RATE_HZ if wide_codecs(trunks(settings, None)) else SAMPLE_RATE_HZ
     engines: dict[str, Synthesizer] = {}
     if speech.azure is not None:
         engines["azure"] = AzureSynthesizer(speech.azure, egress)
@@ -65,9 +66,9 @@ def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Syn
     if speech.polly is not None:
         engines["polly"] = PollySynthesizer(speech.polly, egress, clock)
     if speech.piper is not None:
-        engines["piper"] = PiperSynthesizer(speech.piper)
+        engines["piper"] = PiperSynthesizer(speech.piper, rate)
     if ESPEAK in speech.order:
-        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers)
+        engines[ESPEAK] = EspeakSynthesizer(settings.speech_workers, rate)
     return [engines[name] for name in speech.order]
 
 

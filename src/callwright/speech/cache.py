@@ -1,4 +1,4 @@
-"""Prompts on disk: one file of G.711 per codec and content key, written once, shared by every call that plays it.
+"""Prompts on disk: one file per codec and content key, written once, shared by every call that plays it.
 
 The files need no index: a key's files are there, whole and of one length, or they are not. Their modification time is
 the time of their last use; when the folder outgrows its limit, what was used longest ago goes first, and nothing that
@@ -9,17 +9,17 @@ import contextlib
 import os
 import secrets
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from callwright.audio import g711
+from callwright.audio.codecs import CODECS, FRAME_MS
 from callwright.audio.prompt import Prompt
-from callwright.speech.synthesizer import SAMPLE_RATE_HZ
 from callwright.telemetry.clock import Clock
 
-FRAME_BYTES = 160
 MOST_BYTES = 2 * 1024**3
 KEPT_SECONDS = 3_600.0
 """A prompt that was used less than this ago is never removed."""
@@ -27,7 +27,7 @@ KEPT_SECONDS = 3_600.0
 USED_AGAIN_SECONDS = 1.0
 """A prompt that was marked as used less than this ago is not marked again: a busy one is played hundreds of times."""
 
-_SUFFIXES = {"PCMU": ".pcmu", "PCMA": ".pcma"}
+_SUFFIXES = {"PCMU": ".pcmu", "PCMA": ".pcma", "G722": ".g722", "OPUS": ".opus"}
 _TEMPORARY = ".part"
 _TRIM_TO = 0.9
 
@@ -41,7 +41,11 @@ class _Stored:
 class PromptCache:
     """The folder. `store` and `trim` block on the disk: call them on a thread."""
 
-    def __init__(self, folder: Path, clock: Clock, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, most_bytes: int = MOST_BYTES, wide_codecs: Sequence[str] = ()
+    ) -> None:
+        """Prompts are there in G.711 and in `wide_codecs`."""
+        self._encodings = (*g711.ENCODINGS, *wide_codecs)
         self._folder = folder
         self._clock = clock
         self._most_bytes = most_bytes
@@ -60,36 +64,43 @@ class PromptCache:
     def find(self, key: str) -> Prompt | None:
         """The prompt of `key`, marked as used now (to the second), or None when it is not there whole."""
         now = self._clock()
-        paths = {encoding: f"{self._folder}/{key}{suffix}" for encoding, suffix in _SUFFIXES.items()}
-        sizes = set()
-        for path in paths.values():
+        paths = {encoding: f"{self._folder}/{key}{_SUFFIXES[encoding]}" for encoding in self._encodings}
+        lengths = set()
+        for encoding, path in paths.items():
             try:
                 status = os.stat(path)  # noqa: PTH116 - at every play, and a Path would double its cost
-                sizes.add(status.st_size)
+                lengths.add(status.st_size / CODECS[encoding].frame_bytes)
                 if abs(now - status.st_mtime) >= USED_AGAIN_SECONDS:
                     os.utime(path, (now, now))
             except FileNotFoundError:
                 return None
-        size = sizes.pop()
-        if sizes or size == 0 or size % FRAME_BYTES:
+        frames = lengths.pop()
+        if lengths or frames == 0 or frames % 1:
             return None
-        return _prompt(key, size, paths)
+        return _prompt(key, int(frames), paths)
 
-    def store(self, key: str, pcm: bytes) -> Prompt:
-        """Encode signed 16-bit mono at 8 kHz and write it; an older prompt of the same key is replaced. OSError."""
+    def store(self, key: str, pcm: bytes, wide: Mapping[str, bytes] | None = None) -> Prompt:
+        """Encode signed 16-bit mono at 8 kHz and write it; an older prompt of the same key is replaced. OSError.
+
+        `wide` has the same sound in each of `wide_codecs`; all forms are made as long as the longest.
+        """
         samples = np.frombuffer(pcm, dtype="<i2").astype(np.int16, copy=False)
+        forms = {encoding: g711.encode(encoding, samples) for encoding in g711.ENCODINGS} | dict(wide or {})
+        frames = max(-(-len(form) // CODECS[encoding].frame_bytes) for encoding, form in forms.items())
         now = self._clock()
         paths = self._paths(key)
         written = 0
-        for encoding, path in paths.items():
-            codes = g711.whole_frames(encoding, g711.encode(encoding, samples))
-            self._write(path, codes, now)
-            written += len(codes)
+        for encoding, form in forms.items():
+            silence = CODECS[encoding].silence
+            whole = form + silence[len(form) % len(silence) or len(silence) :]
+            whole += silence * (frames - len(whole) // len(silence))
+            self._write(paths[encoding], whole, now)
+            written += len(whole)
         with self._writing:
             self._bytes += written
             if self._bytes > self._most_bytes:
                 self._trim()
-        return _prompt(key, written // len(paths), {encoding: str(path) for encoding, path in paths.items()})
+        return _prompt(key, frames, {encoding: str(paths[encoding]) for encoding in forms})
 
     def _paths(self, key: str) -> dict[str, Path]:
         return {encoding: self._folder / (key + suffix) for encoding, suffix in _SUFFIXES.items()}
@@ -134,5 +145,5 @@ class PromptCache:
             self._bytes -= stored.size
 
 
-def _prompt(key: str, size: int, paths: dict[str, str]) -> Prompt:
-    return Prompt(key, size / SAMPLE_RATE_HZ, paths)
+def _prompt(key: str, frames: int, paths: dict[str, str]) -> Prompt:
+    return Prompt(key, frames * FRAME_MS / 1000, paths)

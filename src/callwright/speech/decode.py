@@ -1,4 +1,4 @@
-"""Customers' mp3 and wav files into 8 kHz 16-bit mono. Runs inside worker processes only.
+"""Customers' mp3 and wav files into 16-bit mono at 8 or 16 kHz. Runs inside worker processes only.
 
 The type is told from the first bytes and the demuxer forced to it: probing would let a playlist or a session
 description through, which open further files and URLs. What a header may claim is bounded before a sample is decoded:
@@ -16,6 +16,7 @@ from av import AudioCodecContext
 from av.container import InputContainer
 
 from callwright.speech.sound import Downsampler, TooLong
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ
 
 LOWEST_RATE_HZ = 4_000
 HIGHEST_RATE_HZ = 192_000
@@ -58,21 +59,21 @@ def file_type(data: bytes) -> str | None:
     return None
 
 
-def decode(data: bytes) -> Decoded:
-    """Decode a whole file; raises Undecodable with a clause for people."""
+def decode(data: bytes, to_rate_hz: int = SAMPLE_RATE_HZ) -> Decoded:
+    """Decode a whole file to sound at `to_rate_hz`; raises Undecodable with a clause for people."""
     kind = file_type(data)
     if kind is None:
         raise Undecodable(f"it is neither an mp3 nor a wav file{_what_it_seems(data)}")
     try:
         with av.open(io.BytesIO(data), mode="r", format=kind, metadata_errors="ignore") as container:
-            return _decode_stream(container)
+            return _decode_stream(container, to_rate_hz)
     except TooLong:
         raise Undecodable("it is longer than 10 minutes") from None
     except (av.error.FFmpegError, ValueError, EOFError) as error:
         raise Undecodable(f"its {kind} data is damaged") from error
 
 
-def _decode_stream(container: InputContainer) -> Decoded:
+def _decode_stream(container: InputContainer, to_rate_hz: int) -> Decoded:
     if len(container.streams.audio) < 1:
         raise Undecodable("it holds no sound")
     stream = container.streams.audio[0]
@@ -85,7 +86,7 @@ def _decode_stream(container: InputContainer) -> Decoded:
         raise Undecodable(f"its codec {codec} is not one of MP3, PCM, A-law and µ-law")
     _check_form(rate_hz, channels)
     context.thread_count = 1
-    sampler = Downsampler()
+    sampler = Downsampler(to_rate_hz)
     bad_packets = 0
     for packet in itertools.islice(container.demux(stream), MOST_PACKETS):
         try:

@@ -11,8 +11,8 @@ Head = dict[str, str | int | float | bool]
 
 LENGTHS = struct.Struct(">II")
 MOST_HEAD_BYTES = 4_096
-MOST_BODY_BYTES = 10_000_000
-"""Ten minutes at 8 kHz and 16 bits are 9.6 MB; a file to decode is at most 5.2 MB."""
+MOST_BODY_BYTES = 20_000_000
+"""Ten minutes at 16 kHz and 16 bits are 19.2 MB; a file to decode is at most 5.2 MB."""
 
 
 class BadMessage(ValueError):

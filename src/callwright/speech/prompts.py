@@ -19,9 +19,11 @@ from callwright.egress import Egress
 from callwright.errors import EgressError, FileFailed, SpeechFailed, SpeechUnavailable
 from callwright.speech.cache import MOST_BYTES, PromptCache
 from callwright.speech.chain import Chain, Choice
+from callwright.speech.halving import halved
+from callwright.speech.messages import Head
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.sharing import Shared, Stopped
-from callwright.speech.synthesizer import Synthesizer, VoiceLike
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, Synthesizer, VoiceLike
 from callwright.speech.text import MOST_CHARACTERS
 from callwright.speech.workers import Died, WorkerPool
 from callwright.telemetry.clock import Clock
@@ -30,10 +32,16 @@ from callwright.telemetry.trace import Trace
 MOST_FILE_BYTES = 5_242_880
 FILE_CACHED_SECONDS = 3_600.0
 DECODE_SECONDS = 20.0
+ENCODE_SECONDS = 60.0
+"""Ten minutes of Opus take a third of it."""
 SLOWEST, FASTEST = 0.5, 2.0
 _MOST_FILES_REMEMBERED = 10_000
 _FILE_FORM = "file 1"
 """Part of a file's content key: changes when the same file would be decoded into another sound."""
+
+
+class _EncodingFailed(Exception):
+    """A worker died of a sound, or of its own accord; the text is a clause that says how."""
 
 
 class _Job:
@@ -73,7 +81,8 @@ class Prompts:
     """Speech and files for every call. `start` before use, `stop` at the end.
 
     `synthesizers` are asked in order and default to the local engine with `workers` processes; `resolve` tells what
-    voice a profile name means; `cache_bytes` bounds the folder.
+    voice a profile name means; `cache_bytes` bounds the folder. `wide_codecs` are made besides G.711, once for each
+    prompt, for the trunks that speak them.
     """
 
     def __init__(
@@ -86,14 +95,18 @@ class Prompts:
         resolve: Callable[[str], VoiceLike | None] = resolve_profile,
         workers: int = 2,
         cache_bytes: int = MOST_BYTES,
+        wide_codecs: Sequence[str] = (),
     ) -> None:
         self._egress = egress
         self._clock = clock
-        self._synthesizers = [EspeakSynthesizer(workers)] if synthesizers is None else list(synthesizers)
+        self._wide_codecs = tuple(wide_codecs)
+        self._sample_rate_hz = WIDE_SAMPLE_RATE_HZ if wide_codecs else SAMPLE_RATE_HZ
+        local = EspeakSynthesizer(workers, self._sample_rate_hz)
+        self._synthesizers: list[Synthesizer] = [local] if synthesizers is None else list(synthesizers)
         self._chain = Chain(self._synthesizers, clock)
         self._decoders = WorkerPool("decode", workers)
         self._resolve = resolve
-        self._cache = PromptCache(folder, clock, cache_bytes)
+        self._cache = PromptCache(folder, clock, cache_bytes, self._wide_codecs)
         self._speaking: Shared[_Made] = Shared()
         self._fetching: Shared[_FetchedPrompt] = Shared()
         self._files: OrderedDict[tuple[str, str], _FetchedPrompt] = OrderedDict()
@@ -212,9 +225,11 @@ class Prompts:
                 self._chain.let_rest(job.engine)
                 raise
             try:
-                prompt = await asyncio.to_thread(self._cache.store, job.key, spoken.pcm)
+                prompt = await self._keep(job.key, spoken.pcm, spoken.sample_rate_hz)
             except OSError as error:
                 raise SpeechFailed(f"The spoken text could not be kept: {error.strerror}.") from error
+            except _EncodingFailed as error:
+                raise SpeechFailed(f"The spoken text could not be encoded: {error}.") from error
             return _Made(prompt, "only letters and digits were spoken: the engine died of the text" * spoken.simplified)
 
         try:
@@ -223,6 +238,21 @@ class Prompts:
             raise SpeechFailed("The text was not spoken: callwright is stopping.") from None
         except SpeechFailed as error:
             raise SpeechFailed(str(error)) from error  # one of its own for each caller that shares the job
+
+    async def _keep(self, key: str, pcm: bytes, sample_rate_hz: int) -> Prompt:
+        """Encode a sound for every trunk and keep it. OSError, _EncodingFailed."""
+        wide = {codec: await self._encoded(codec, pcm, sample_rate_hz) for codec in self._wide_codecs}
+        return await asyncio.to_thread(self._store, key, pcm, sample_rate_hz, wide)
+
+    def _store(self, key: str, pcm: bytes, sample_rate_hz: int, wide: Mapping[str, bytes]) -> Prompt:
+        return self._cache.store(key, pcm if sample_rate_hz == SAMPLE_RATE_HZ else halved(pcm), wide)
+
+    async def _encoded(self, codec: str, pcm: bytes, sample_rate_hz: int) -> bytes:
+        head: Head = {"codec": codec, "sample_rate_hz": sample_rate_hz}
+        outcome = await self._decoders.run(head, pcm, ENCODE_SECONDS)
+        if isinstance(outcome, Died):
+            raise _EncodingFailed(f"{codec}: {outcome.reason}")
+        return outcome.body
 
     def _still_there(self, known: _FetchedPrompt) -> bool:
         return self._cache.find(known.prompt.key) is not None
@@ -248,9 +278,10 @@ class Prompts:
         except EgressError as error:
             raise FileFailed(f"The file could not be fetched. {error}") from error
         fetched_at = self._clock()
-        outcome = await self._decoders.run({}, fetched.body, DECODE_SECONDS)
+        form: Head = {"sample_rate_hz": self._sample_rate_hz}
+        outcome = await self._decoders.run(form, fetched.body, DECODE_SECONDS)
         if isinstance(outcome, Died):  # perhaps of something else than this file
-            outcome = await self._decoders.run({}, fetched.body, DECODE_SECONDS)
+            outcome = await self._decoders.run(form, fetched.body, DECODE_SECONDS)
         if isinstance(outcome, Died):
             raise FileFailed(f"The file cannot be played: decoding it failed, {outcome.reason}.")
         if outcome.head.get("ok") is not True:
@@ -259,9 +290,11 @@ class Prompts:
         try:
             prompt = self._cache.find(key)
             if prompt is None:
-                prompt = await asyncio.to_thread(self._cache.store, key, outcome.body)
+                prompt = await self._keep(key, outcome.body, self._sample_rate_hz)
         except OSError as error:
             raise FileFailed(f"The file could not be kept: {error.strerror}.") from error
+        except _EncodingFailed as error:
+            raise FileFailed(f"The file cannot be played: encoding it failed, {error}.") from error
         description = "{codec} {sample_rate_hz} Hz {channels} ch".format(**outcome.head)
         return _FetchedPrompt(prompt, fetched_at, f"{description}, {len(fetched.body)} bytes")
 

@@ -6,6 +6,9 @@ from typing import Literal, Protocol
 SAMPLE_RATE_HZ = 8_000
 """Speech and files become 16-bit mono at this rate, which is what G.711 carries (RFC 3551 §4.5.14)."""
 
+WIDE_SAMPLE_RATE_HZ = 16_000
+"""What they become first where some trunk speaks G.722 or Opus, if their source has it."""
+
 MOST_SECONDS = 600
 """A prompt is at most ten minutes long."""
 
@@ -44,9 +47,11 @@ class Spoken:
     """A text as sound."""
 
     pcm: bytes
-    "signed 16-bit little-endian mono at 8 kHz"
+    "signed 16-bit little-endian mono"
     simplified: bool
     "true when only letters and digits of the text were spoken, because the engine died of the rest"
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    "8 or 16 kHz"
 
 
 class Synthesizer(Protocol):

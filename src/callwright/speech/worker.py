@@ -13,12 +13,15 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from callwright.speech import messages
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ
 
 MEMORY_BYTES = 768 * 1024 * 1024
 PIPER_MEMORY_BYTES = 2048 * 1024 * 1024
 """Address space, not memory in use: onnxruntime reserves far more than it touches."""
 
 JOB_CPU_SECONDS = 15
+ENCODING_CPU_SECONDS = 60
+"""Ten minutes of Opus take 16."""
 PIPER_JOB_CPU_SECONDS = 60
 _SPEAK_OPEN_FILES = 24
 
@@ -40,8 +43,14 @@ def main(role: str) -> None:
     _limit(resource.RLIMIT_NOFILE, answers.fileno() + 1 if role == "decode" else _SPEAK_OPEN_FILES)
     _answer(answers, {"ready": True}, b"")
     while (message := messages.read(jobs)) is not None:
-        _grant_cpu_seconds(PIPER_JOB_CPU_SECONDS if role == "piper" else JOB_CPU_SECONDS)
+        _grant_cpu_seconds(_cpu_seconds(role, message[0]))
         _answer(answers, *job(*message))
+
+
+def _cpu_seconds(role: str, head: messages.Head) -> int:
+    if role == "piper":
+        return PIPER_JOB_CPU_SECONDS
+    return ENCODING_CPU_SECONDS if "codec" in head else JOB_CPU_SECONDS
 
 
 def _speaking() -> Job:
@@ -53,7 +62,7 @@ def _speaking() -> Job:
     def speak(head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
         try:
             sound = espeak.speak(body.decode(), str(head["voice"]), int(head["words_per_minute"]))
-            return {"ok": True}, downsampled(sound, espeak.sample_rate_hz)
+            return {"ok": True}, downsampled(sound, espeak.sample_rate_hz, _rate_of(head))
         except EspeakError as error:
             return {"ok": False, "reason": str(error)}, b""
         except TooLong:
@@ -75,7 +84,7 @@ def _speaking_with_piper() -> Job:
     def speak(head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
         try:
             sound, sample_rate_hz = piper.speak(body.decode(), str(head["voice"]), float(head["speed"]))
-            return {"ok": True}, downsampled(sound, sample_rate_hz)
+            return {"ok": True}, downsampled(sound, sample_rate_hz, _rate_of(head))
         except PiperError as error:
             return {"ok": False, "reason": str(error)}, b""
         except TooLong:
@@ -90,6 +99,8 @@ def _speaking_with_piper() -> Job:
 def _decoding() -> Job:
     import av.logging
 
+    from callwright.audio.codecs import CODECS
+    from callwright.audio.coding import encoded
     from callwright.speech.decode import Undecodable, decode
 
     av.logging.set_level(None)
@@ -100,23 +111,34 @@ def _decoding() -> Job:
         except Undecodable:
             continue
 
-    def undo(_head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
+    for codec in CODECS:
+        encoded(codec, bytes(3_200), WIDE_SAMPLE_RATE_HZ)
+
+    def undo(head: messages.Head, body: bytes) -> tuple[messages.Head, bytes]:
+        sample_rate_hz = _rate_of(head)
+        if "codec" in head:
+            return {"ok": True}, encoded(str(head["codec"]), body, sample_rate_hz)
         try:
-            decoded = decode(body)
+            decoded = decode(body, sample_rate_hz)
         except Undecodable as error:
             return {"ok": False, "reason": str(error)}, b""
         except MemoryError:
             return {"ok": False, "reason": "it needs too much memory"}, b""
-        head: messages.Head = {
+        answer: messages.Head = {
             "ok": True,
             "codec": decoded.codec,
             "sample_rate_hz": decoded.sample_rate_hz,
             "channels": decoded.channels,
             "bad_packets": decoded.bad_packets,
         }
-        return head, decoded.pcm
+        return answer, decoded.pcm
 
     return undo
+
+
+def _rate_of(head: messages.Head) -> int:
+    """What the sound is to have, or has."""
+    return int(head.get("sample_rate_hz", SAMPLE_RATE_HZ))
 
 
 def _smallest_wav() -> bytes:

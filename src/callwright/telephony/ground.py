@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +34,8 @@ class Ground:
     bind: Callable[[str, int], tuple[socket.socket, socket.socket]] = bind_sip_pair
     "host and port → a UDP and a TCP socket; TelephonyError when they cannot be had"
     media: MakeMedia = MediaPlane
-    ringback: Callable[[], Tone] = Ringback
+    ringback: Callable[[Sequence[str]], Tone] = Ringback
+    "told which codecs besides G.711 it is needed in"
     names: NameSystem | None = None
     "None: this machine's name servers and hosts file"
     token: Callable[[], str] = sip_token

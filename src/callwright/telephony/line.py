@@ -41,7 +41,7 @@ from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.reach import Listens, Reach
 from callwright.telephony.resolver import Resolver
 from callwright.telephony.signalling import Gate, Listening, Signalling
-from callwright.telephony.trunk import Trunk, ip_literal
+from callwright.telephony.trunk import Trunk, ip_literal, wide_codecs
 from callwright.telephony.trunking import Trunking
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
-        self._ringback = ground.ringback()
+        self._ringback = ground.ringback(wide_codecs(settings.trunks))
         trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)

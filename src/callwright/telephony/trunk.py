@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import cast
 
 from callwright import settings
+from callwright.audio.codecs import CODECS
+from callwright.audio.g711 import ENCODINGS
 from callwright.errors import TelephonyError
 from callwright.numbers import national_form
 from callwright.sip.address import NameAddr, SipUri, escape_user
@@ -190,6 +192,12 @@ def is_among(host: str, sources: tuple[str, ...]) -> bool:
     """Whether an IP address is one of these, or in one of these networks."""
     address = ipaddress.ip_address(host)
     return any(address in ipaddress.ip_network(source) for source in sources)
+
+
+def wide_codecs(trunks: Sequence[Trunk]) -> tuple[str, ...]:
+    """What some of them speaks besides G.711."""
+    spoken = {codec for trunk in trunks for codec in trunk.codecs}
+    return tuple(codec for codec in CODECS if codec in spoken and codec not in ENCODINGS)
 
 
 def ip_literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -4,7 +4,7 @@ from importlib.metadata import version as installed_version
 from types import MappingProxyType
 
 from callwright.speech.second_try import spoken_by
-from callwright.speech.synthesizer import EngineVoice, Spoken, VoiceLike
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, EngineVoice, Spoken, VoiceLike
 from callwright.speech.text import sanitise
 from callwright.speech.workers import Died, Done, WorkerPool
 
@@ -42,7 +42,9 @@ class EspeakSynthesizer:
 
     engine = "espeak-ng"
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        """`sample_rate_hz` of what is spoken: 8 or 16 kHz."""
+        self._sample_rate_hz = sample_rate_hz
         self.version = installed_version("espeakng-loader")
         self.pool = WorkerPool("speak", workers)
 
@@ -66,12 +68,13 @@ class EspeakSynthesizer:
 
     async def synthesize(self, text: str, voice: EngineVoice, speed: float) -> Spoken:
         """Speak; when a worker dies of the text, try once more with its letters and digits only."""
-        return await spoken_by(lambda plain: self._job(plain, voice, speed), text)
+        return await spoken_by(lambda plain: self._job(plain, voice, speed), text, self._sample_rate_hz)
 
     async def _job(self, text: str, voice: EngineVoice, speed: float) -> Done | Died:
         head: dict[str, str | int | float | bool] = {
             "voice": voice.name,
             "words_per_minute": words_per_minute(speed),
+            "sample_rate_hz": self._sample_rate_hz,
         }
         return await self.pool.run(head, text.encode(), JOB_SECONDS)
 

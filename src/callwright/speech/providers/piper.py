@@ -10,9 +10,10 @@ from pathlib import Path
 
 from callwright.errors import SettingsError
 from callwright.settings_speech import PiperSpeech
+from callwright.speech.messages import Head
 from callwright.speech.second_try import spoken_by
 from callwright.speech.stand_in import language_of
-from callwright.speech.synthesizer import EngineVoice, Spoken, VoiceLike
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, EngineVoice, Spoken, VoiceLike
 from callwright.speech.text import sanitise
 from callwright.speech.workers import Died, Done, WorkerPool
 
@@ -27,7 +28,9 @@ class PiperSynthesizer:
 
     engine = "piper"
 
-    def __init__(self, settings: PiperSpeech) -> None:
+    def __init__(self, settings: PiperSpeech, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        """`sample_rate_hz` of what is spoken: 8 or 16 kHz."""
+        self._sample_rate_hz = sample_rate_hz
         try:
             package = installed_version("piper-tts")
         except PackageNotFoundError:
@@ -70,9 +73,10 @@ class PiperSynthesizer:
         path = str(self._paths[voice.name])
 
         async def job(plain: str) -> Done | Died:
-            return await self.pool.run({"voice": path, "speed": speed}, plain.encode(), JOB_SECONDS)
+            head: Head = {"voice": path, "speed": speed, "sample_rate_hz": self._sample_rate_hz}
+            return await self.pool.run(head, plain.encode(), JOB_SECONDS)
 
-        return await spoken_by(job, text)
+        return await spoken_by(job, text, self._sample_rate_hz)
 
 
 def _stamp(key: str, path: Path) -> str:
