@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from callwright.audio import g711
+from callwright.audio.codecs import CODECS
 from callwright.audio.prompt import Prompt
 from callwright.errors import TelephonyError
 from callwright.telemetry.clock import Clock
@@ -147,7 +147,7 @@ class MediaPlane:
         signalled by the address 0.0.0.0 (RFC 3264 §8.4) is the former address with another direction.
         """
         self._known(stream_id)
-        if remote.codec not in g711.ENCODINGS:
+        if remote.codec not in CODECS:
             raise TelephonyError(f"no stream can be sent as {remote.codec}")
         self._check_target(remote.address, remote.port)
         self._check_target(remote.rtcp_address or remote.address, remote.rtcp_port or remote.port + 1)
