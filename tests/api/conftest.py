@@ -14,6 +14,7 @@ import httpx
 import pytest_asyncio
 
 from callwright.api.app import create_app, openapi_document
+from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
 from callwright.api.server import BoundedProtocol, serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
@@ -223,6 +224,8 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
             await asyncio.sleep(0.005)
 
     callbacks = VerificationCallbacks(store, post, lambda: moment[0], sleep=sleep)
+    feed = EventFeed(store)
+    store.on_event = feed.notice
     platform = Platform(
         board=board,
         store=store,
@@ -231,6 +234,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,
         draining=lambda: installation.draining,
+        feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=lambda: installation.woken.append("deliveries"),
         wake_exports=lambda: installation.woken.append("exports"),
@@ -245,6 +249,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         )
         installation.moment = moment
         yield installation
+    await feed.stop()
     await server.stop()
     await callbacks.stop()
     await store.close()

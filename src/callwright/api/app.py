@@ -21,6 +21,7 @@ from callwright.api.platform import Platform
 from callwright.api.routes import (
     callflows,
     calls,
+    event_feed,
     events,
     exports,
     health,
@@ -69,6 +70,7 @@ ROUTES: tuple[tuple[str, str, str, Endpoint, ErrorForm], ...] = (
     ("show_session", "GET", f"{_OWN}/sessions/{{session_id}}", sessions.show_session, problem_form),
     ("hang_up_session", "DELETE", f"{_OWN}/sessions/{{session_id}}", sessions.hang_up_session, problem_form),
     ("follow_session", "GET", f"{_OWN}/sessions/{{session_id}}/events", events.follow_session, problem_form),
+    ("follow_events", "GET", f"{_OWN}/events", event_feed.follow_events, problem_form),
     ("healthz", "GET", "/healthz", health.healthz, plain_form),
     ("readyz", "GET", "/readyz", health.readyz, plain_form),
     ("openapi", "GET", "/openapi.json", openapi.show_openapi, plain_form),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from callwright.api.feed import EventFeed
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.plan import Callflow
 from callwright.contract.policy import RequestPolicy
@@ -47,6 +48,8 @@ class Platform:
     "what keeps the process from taking calls, in words for operators; None when it is ready"
     draining: Callable[[], bool]
     "the process stops: no new calls"
+    feed: EventFeed
+    "the followers of events"
     verification_callbacks: VerificationCallbacks
     "told what became of verifications"
     wake_deliveries: Callable[[], None] = lambda: None

@@ -13,6 +13,7 @@ import msgspec
 from callwright import numbers
 from callwright.api.app import create_app
 from callwright.api.exports import Exporter
+from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
 from callwright.api.server import HttpServer, serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
@@ -109,9 +110,14 @@ class Node:
             closers.push_async_callback(exporter.stop)
             callbacks = VerificationCallbacks(store, egress.post, clock)
             closers.push_async_callback(callbacks.stop)
-            platform = _platform(settings, store, board, telephony, deliverer, exporter, recordings, callbacks, clock)
+            feed = EventFeed(store)
+            store.on_event = feed.notice
+            platform = _platform(
+                settings, store, board, telephony, deliverer, exporter, recordings, callbacks, feed, clock
+            )
             http = await serve_http(create_app(platform), settings.http)
             closers.push_async_callback(http.stop)
+            closers.push_async_callback(feed.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
 
     async def stop(self, drain_seconds: float) -> int:
@@ -188,6 +194,7 @@ def _platform(  # what the API is given
     exporter: Exporter,
     recordings: Recordings,
     callbacks: VerificationCallbacks,
+    feed: EventFeed,
     clock: Clock,
 ) -> Platform:
     return Platform(
@@ -198,6 +205,7 @@ def _platform(  # what the API is given
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
+        feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,
         wake_exports=exporter.wake,

@@ -278,6 +278,25 @@ ANSWERS: dict[str, Schema] = {
         ),
         "description": "the payload of the VSS webhook",
     },
+    "EventPage": record(
+        {
+            "events": listing(
+                record(
+                    {
+                        "number": INTEGER,
+                        "eventId": {**STRING, "description": "the `webhook-id` of its deliveries"},
+                        "type": one_of(*WEBHOOK_TYPES),
+                        "sessionId": maybe(STRING),
+                        "at": TIME,
+                        "body": {"type": "object", "description": "as a webhook is posted it"},
+                    }
+                )
+            ),
+            "next": {**INTEGER, "description": "`after` of the next page"},
+            "oldest": {**INTEGER, "description": "the first that is kept"},
+            "newest": INTEGER,
+        }
+    ),
     "Health": record({"status": STRING, "reason": STRING}, ["status"]),
     "OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
 }

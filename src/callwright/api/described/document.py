@@ -91,6 +91,8 @@ def _responses(operation: Operation) -> dict[str, object]:
         done["content"] = {operation.media_type: {"schema": ref(operation.answer)}}
     elif operation.status != 204:
         done["content"] = {operation.media_type: {"schema": {}}}
+    if operation.page is not None:
+        done["content"] = {operation.media_type: {"schema": {}}, JSON: {"schema": ref(operation.page)}}
     if operation.links:
         done["links"] = {name: _link(name, found) for name, found in operation.links.items()}
     if operation.once:

@@ -54,6 +54,8 @@ class Operation:
     answer: str | None = None
     "name of the body's schema; None: no body, or not JSON"
     media_type: str = JSON
+    page: str | None = None
+    "name of the schema of the same in JSON, for those who accept nothing else"
     request: str | None = None
     "name of the body's schema"
     request_required: bool = True
@@ -85,7 +87,8 @@ PARAMETERS: dict[str, Parameter] = {
     "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", "query"),
     "to": Parameter(text(), "accepted before", "query"),
     "destination": Parameter(text(), "of any leg; E.164", "query"),
-    "limit": Parameter(whole(1, 200), "sessions on a page", "query"),
+    "after": Parameter(whole(0, 10**15 - 1), "the number of the last event that is known; 0 for none", "query"),
+    "limit": Parameter(whole(1, 200), "how many on a page", "query"),
     "Idempotency-Key": Parameter(
         text(1, 255, "^[!-~]([ -~]*[!-~])?$"),
         "with the same one within 72 hours, the same request is answered once more and not carried out again",
@@ -233,6 +236,16 @@ OPERATIONS: dict[str, Operation] = {
         statuses=ALWAYS,
         media_type="text/event-stream",
         reasons=_GONE,
+    ),
+    "follow_events": Operation(
+        tag="Events",
+        summary="All that happens in a sub-account, in order: server-sent events, or a page of JSON",
+        form="problem",
+        statuses=(400, *ALWAYS),
+        media_type="text/event-stream",
+        page="EventPage",
+        query=("after", "limit"),
+        reasons={400: "no such event, or not the documented parameters"},
     ),
     "healthz": Operation("Operation", "Whether the process runs", "plain", (500,), answer="Health", public=True),
     "readyz": Operation(
