@@ -119,7 +119,7 @@ class Call:
         ssrc = secrets.randbits(32)
         self.outbound = Outbound(ssrc, secrets.randbits(16), secrets.randbits(32), self._send, self)
         self.inbound = Inbound()
-        self.hearing = Hearing(self.inbound, self.outbound, self._our_time, self._tone_found)
+        self.hearing = Hearing(self.inbound, self.outbound, pacer, self._our_time, self._tone_found)
         self._peers = peers
         self._owner = owner
         self._sieves = sieves
@@ -180,7 +180,7 @@ class Call:
             clock_rate=CODECS[remote.codec].clock_rate,
             event_clock_rate=remote.heard_event_clock_rate,
         )
-        self.hearing.agree(remote)
+        self.hearing.agree(remote, now)
         self._enter(now)
         for datagram in said:
             self._take(datagram.data, datagram.arrival, now)
@@ -322,7 +322,7 @@ class Call:
         """Each for itself again."""
         other = self.bridged
         if other is not None:
-            self.hearing.unbridge()
+            self.hearing.unbridge(now)
             self.bridged = other.bridged = None
             self.settle(now)
             other.settle(now)
@@ -386,9 +386,9 @@ class Call:
             writing.end("the stream is not connected" if self._lane.slot is None else "the stream is recorded already")
             return
         self._writing = writing
-        self._recorder = Recorder(self._our_time(now), writing.push)
+        self._recorder = Recorder(self._our_time(now), writing.push, self._clock_rate)
         self.settle(now)
-        self.hearing.record(self._recorder)
+        self.hearing.record(self._recorder, now)
 
     def end_recording(self, now: float) -> None:
         """The recording ends here, if there is one."""
@@ -396,7 +396,7 @@ class Call:
         if recorder is None or writing is None:
             return
         self._recorder = self._writing = None
-        self.hearing.record(None)
+        self.hearing.record(None, now)
         recorder.end(self._our_time(now))
         writing.end()
         self.settle(now)
@@ -453,6 +453,7 @@ class Call:
                 break
         self.end_recording(now)
         self.unbridge(now)
+        self.hearing.close()
         self._lane.pause()
         self.outbound.end(now)
         self.send_report(now, goodbye=True)

@@ -160,7 +160,7 @@ class MediaProcess:
             case protocol.BridgeStreams():
                 call.bridge(self._calls[command.other_id], now)
             case protocol.ListenStream():
-                call.hearing.find_keys(wanted=command.wanted)
+                call.hearing.find_keys(wanted=command.wanted, now=now)
             case protocol.RecordStream():
                 call.record(self._recordings.begin(command.stream_id, command.path), now)
             case protocol.EndRecording():
