@@ -206,6 +206,8 @@ class Telephony:
                 settings.log_level,
                 settings.log_format,
             )
+            self._media.wide = bool(wide_codecs(settings.trunks))
+            self._media.srtp = any(trunk.srtp != "off" for trunk in settings.trunks)
             await self._media.start()
         except BaseException:
             udp.close()

@@ -50,6 +50,10 @@ class MediaPlane:
             raise TelephonyError(
                 f"--rtp-ports {rtp_ports.start}-{rtp_ports.stop - 1} holds no even port with its odd one"
             )
+        self.wide = False
+        "set before `start` when calls may speak G.722 or Opus: what codes them is loaded then, and not during calls"
+        self.srtp = False
+        "likewise for SRTP"
         self._host = host
         self._rtp_ports = rtp_ports
         self._clock = clock
@@ -108,6 +112,8 @@ class MediaPlane:
             silence_seconds=self._silence_seconds,
             log_level=self._log_level,
             log_format=self._log_format,
+            wide=self.wide,
+            srtp=self.srtp,
         )
 
     async def stop(self) -> None:

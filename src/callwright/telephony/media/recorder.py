@@ -1,9 +1,9 @@
 """Both directions of one stream put on one time line: left is what was received, right what was sent. Pure.
 
-The time line is our own RTP clock, at 8 kHz; it runs with the pacer whatever is sent. Sent sound lies where its timestamp
-says. Received sound lies where its first packet came, and from there on where its timestamps say, so that jitter does
-not tear it; a source that starts over, or whose clock runs away from ours, is placed by its arrival again. What is
-missing is silence.
+The time line is our own RTP clock, at 8 kHz; it runs with the pacer whatever is sent. Sent sound lies where its
+timestamp says. Received sound lies where its first packet came, and from there on where its timestamps say, so that
+jitter does not tear it; a source that starts over, or whose clock runs away from ours, is placed by its arrival again.
+What is missing is silence.
 
 Codecs that remember what they heard before are decoded in the order in which their packets are handed in: received ones
 come in order (playout.py), sent ones do anyhow.

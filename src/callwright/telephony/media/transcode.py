@@ -66,11 +66,8 @@ class Transcoder:
 
     def _pause(self, seconds: float, now: float) -> None:
         """What is begun is filled up with silence; a long pause, or another speaker, begins anew."""
-        rest = (
-            len(self._encoded) + len(self._sound) * self._encoder.codec.frame_bytes // self._encoder.codec.frame_samples
-        )
-        self._sound, self._encoded = np.zeros(0, dtype=np.int16), self._encoded
-        if rest:
+        self._sound = np.zeros(0, dtype=np.int16)
+        if self._encoded:
             silence = CODECS[self._codec].silence
             filled = self._encoded + silence * (self._framing.frame_bytes // len(silence) + 1)
             self._send(filled[: self._framing.frame_bytes], now)
