@@ -20,6 +20,8 @@ import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
 from tests.customers import Customer, News, Page, Web
+from tests.postgres import Postgres
+from tests.postgres import programs as postgres_programs
 from tests.programs import Shell, own_rtp_ports, unused_port
 
 from callwright.audio import g711, wav
@@ -27,9 +29,40 @@ from callwright.node import Node
 from callwright.settings import load
 from callwright.simulator.behaviour import Behaviour
 from callwright.simulator.carrier import Carrier, Heard
+from callwright.storage.opening import open_database
 
 Samples = NDArray[np.int16]
 QUICKLY = Behaviour(answer_after_seconds=0.1)
+
+
+# --- databases -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL server of this test process, whose databases are gone with it."""
+    if postgres_programs() is None and not os.environ.get("CI"):
+        pytest.skip("PostgreSQL is missing; scripts/install-peers installs it")
+    server = Postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database there whose schema is up to date. To be copied: `postgres.create(empty_postgres)`."""
+    name = postgres.create()
+    folder = tmp_path_factory.mktemp("empty-postgres")
+    open_database(postgres.url(name), folder, exclusive=False, busy_timeout_seconds=30.0).close()
+    return name
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, empty_postgres: str) -> Iterator[str]:
+    """The URL of a test's own database."""
+    name = postgres.create(empty_postgres)
+    yield postgres.url(name)
+    postgres.drop(name)
 
 
 # --- nodes in this process --------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ SECRET = "cw_canary-0123456789abcdef"
 OTHER: dict[str, str] = {
     "advertise": "203.0.113.5:5070",
     "stun": "stun.example.com:3479",
+    "database": "postgresql://callwright@db.example.com/callwright",
     "http": "[::1]:9000",
     "sip": "0.0.0.0:5070",
     "sip_tls": "0.0.0.0:5071",
@@ -29,6 +30,7 @@ OTHER: dict[str, str] = {
     "drain_seconds": "12.5",
     "ring_timeout_seconds": "30",
     "speech_workers": "7",
+    "media_processes": "3",
     "log_level": "debug",
     "log_format": "json",
     "metrics": "any",
@@ -193,9 +195,11 @@ def test_the_smallest_usable_port_range_is_one_even_and_odd_pair() -> None:
     [
         ("drain_seconds", "-1"), ("drain_seconds", "nan"), ("drain_seconds", "inf"), ("drain_seconds", "soon"),
         ("ring_timeout_seconds", "4"), ("ring_timeout_seconds", "181"), ("speech_workers", "0"),
-        ("speech_workers", "1.5"),
+        ("speech_workers", "1.5"), ("media_processes", "0"),
         ("speech_workers", "٣"), ("log_level", "chatty"), ("log_format", "xml"), ("metrics", "some"), ("data", " "),
         ("data", "a\0b"), ("api_key", "short"), ("api_key", "has spaces in the middle of it"), ("api_key", "k" * 257),
+        ("database", "mysql://canary@localhost/x"), ("database", "sqlite:///canary.db"),
+        ("database", "postgresql://a b"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_names_its_setting_and_where_it_came_from(key: str, text: str) -> None:
@@ -312,6 +316,13 @@ def test_what_is_not_listed_is_denied_by_a_server_and_allowed_in_development(tex
 def test_an_empty_list_denies_even_in_development() -> None:
     account = load("[subaccounts.riders_hq]\ndestinations = []", {}, {}, development=True).sub_account("riders_hq")
     assert account.destinations == ()
+
+
+def test_a_wrong_database_is_not_quoted() -> None:
+    for wrong in ("postgres:callwright:canary@db.example.com", "mysql://callwright:canary@db.example.com/x"):
+        with pytest.raises(SettingsError, match=r"^--database: .*postgresql://") as complaint:
+            load(None, {}, {"database": wrong})
+        assert "canary" not in str(complaint.value)
 
 
 def test_secrets_do_not_show() -> None:

@@ -1,10 +1,13 @@
 """`[trunks.NAME]` with everything that can be said about a trunk."""
 
+from dataclasses import replace
+
 import pytest
 
 from callwright.errors import SettingsError
 from callwright.settings import HostPort, load
-from callwright.settings_trunk import TrunkUri, parse_trunk_uri
+from callwright.settings_table import Table
+from callwright.settings_trunk import TrunkUri, parse_trunk_uri, read_trunk, write_trunk
 
 WHOLE = """
 [trunks.main]
@@ -117,3 +120,17 @@ def test_what_is_wrong_with_a_trunk_is_said(line: str, complaint: str) -> None:
 def test_a_trunk_uri_may_name_its_transport(text: str, uri: TrunkUri) -> None:
     assert parse_trunk_uri(text) == uri
     assert parse_trunk_uri(f"sip:{uri}") == uri
+
+
+@pytest.mark.parametrize("text", [WHOLE, '[trunks.main]\nuri = "sip:192.0.2.1"\n', WHOLE.replace("register", "#")])
+def test_a_trunk_that_is_written_reads_as_the_same(text: str) -> None:
+    (trunk,) = load(text, {}, {}).trunks
+    if trunk.group:
+        assert "options_seconds" in write_trunk(trunk)
+    read = read_trunk("main", Table(write_trunk(trunk), "main", "here"))
+    assert read == replace(trunk, password=None)
+
+
+def test_a_group_that_is_not_asked_stays_so() -> None:
+    (trunk,) = load('[trunks.main]\nuri = "sip:192.0.2.1"\ngroup = "g"\noptions_seconds = 0\n', {}, {}).trunks
+    assert read_trunk("main", Table(write_trunk(trunk), "main", "here")) == trunk

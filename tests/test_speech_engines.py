@@ -23,7 +23,7 @@ REORDERED = ["espeak-ng", "polly", "google", "azure"]
 
 async def engines_of(text: str) -> list[str]:
     egress = Egress(allow_loopback=False)
-    engines = speech_engines(load(text, {}, {}), egress, lambda: 0.0)
+    engines = speech_engines(load(text, {}, {}), egress, lambda: 0.0, is_wide=False)
     await egress.aclose()
     assert not any("canary" in f"{engine!r} {vars(engine)}" for engine in engines)
     return [engine.engine for engine in engines]

@@ -9,6 +9,7 @@ twenty-five countries behind +1); `warm` reads them all, in about 50 ms.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from phonenumbers import (
     COUNTRY_CODE_TO_REGION_CODE,
@@ -27,6 +28,8 @@ from phonenumbers import (
     region_code_for_number,
 )
 
+NUMBERS_REMEMBERED = 4_096
+"""One call asks for its two numbers several times: at the door, before it is dialled, in its summary."""
 _MSISDN = re.compile(r"\+?([1-9][0-9]{6,14})")
 _NOT_A_COUNTRY = "001"
 _NOT_POSSIBLE = {
@@ -47,9 +50,7 @@ def parse_msisdn(text: str) -> str | None:
     that country uses. A trunk prefix (+44 0…) is not cut out: such a text is no number of E.164.
     """
     found = _MSISDN.fullmatch(text)
-    if not found or is_possible_number_with_reason(_number(found[1])) in _NOT_POSSIBLE:
-        return None
-    return "+" + found[1]
+    return "+" + found[1] if found and _is_possible(found[1]) else None
 
 
 def national_form(msisdn: str, country: str) -> str:
@@ -76,8 +77,7 @@ def country_code(msisdn: str) -> str | None:
     found = _MSISDN.fullmatch(msisdn)
     if not found:
         return None
-    region = _region(_number(found[1]))
-    return None if region == _NOT_A_COUNTRY else region
+    return _country(found[1])
 
 
 def masked(msisdn: str) -> str:
@@ -108,6 +108,17 @@ def destination_allowed(msisdn: str, allowed_prefixes: Sequence[str]) -> bool:
 def warm() -> None:
     """Read the numbering plans of all countries now, so that no call pays for it."""
     PhoneMetadata.load_all()
+
+
+@lru_cache(maxsize=NUMBERS_REMEMBERED)
+def _is_possible(digits: str) -> bool:
+    return is_possible_number_with_reason(_number(digits)) not in _NOT_POSSIBLE
+
+
+@lru_cache(maxsize=NUMBERS_REMEMBERED)
+def _country(digits: str) -> str | None:
+    region = _region(_number(digits))
+    return None if region == _NOT_A_COUNTRY else region
 
 
 def _always_blocked(number: PhoneNumber) -> bool:

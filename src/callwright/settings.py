@@ -27,7 +27,8 @@ from callwright.settings_table import Table, did_you_mean, refuse_unknown
 from callwright.settings_trunk import Trunk as Trunk
 from callwright.settings_trunk import TrunkUri as TrunkUri
 from callwright.settings_trunk import parse_trunk_uri as parse_trunk_uri
-from callwright.settings_trunk import read_trunk
+from callwright.settings_trunk import read_trunk as read_trunk
+from callwright.settings_trunk import write_trunk as write_trunk
 
 DEFAULT_CONFIG = "callwright.toml"
 VARIABLE_PREFIX = "CALLWRIGHT_"
@@ -80,12 +81,15 @@ class Settings:
     stun: HostPort | None
     rtp_ports: range
     data: str
+    database: Secret | None
+    "the URL of a PostgreSQL database, which may hold a password; None: SQLite in the data directory"
     api_key: Secret | None
     trunk: TrunkUri | None
     config: str
     drain_seconds: float
     ring_timeout_seconds: float
     speech_workers: int
+    media_processes: int
     log_level: str
     log_format: str
     metrics: str
@@ -128,6 +132,15 @@ def _parse_path(text: str) -> str:
     if "\0" in text:
         raise ValueError("a path holds no NUL character")
     return text
+
+
+def _parse_database(text: str) -> Secret:
+    """A URL that libpq will read; it may hold a password, so no complaint quotes it."""
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it does not begin with postgresql:// (for SQLite, leave it out)")
+    if not text.isprintable() or " " in text:
+        raise ValueError("it holds blanks or signs that do not print")
+    return Secret(text)
 
 
 def _parse_api_key(text: str) -> Secret:
@@ -235,6 +248,11 @@ SETTINGS: tuple[Setting, ...] = (
         "directory of the database, prompts, waiting recordings, what the built-in handset heard", "./callwright-data",
     ),
     Setting(
+        "database", None, _parse_database, "URL",
+        "a PostgreSQL database, for several nodes; without it an SQLite file in the data directory",
+        "postgresql://callwright@db.example.com/callwright",
+    ),
+    Setting(
         "api_key", None, _parse_api_key, "KEY",
         "presets the development key of `callwright run`", "my-development-key",
     ),
@@ -258,6 +276,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "speech_workers", "2", _whole_number(1, 64), "N",
         "processes that synthesize speech, and as many that decode audio files, at most", "2",
+    ),
+    Setting(
+        "media_processes", "1", _whole_number(1, 64), "N",
+        "processes that send and receive RTP: one a core, for thousands of calls at once", "2",
     ),
     Setting(
         "log_level", "info", _one_of("debug", "info", "warning", "error"), "LEVEL",

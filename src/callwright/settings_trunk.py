@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from callwright.errors import SettingsError
 from callwright.settings_address import (
@@ -202,6 +202,31 @@ def read_trunk(name: str, table: Table) -> Trunk:
         advertise=advertise,
         stun=stun,
     )
+
+
+def write_trunk(trunk: Trunk) -> dict[str, object]:
+    """The table that describes a trunk, without what is as usual, and without its password."""
+    table: dict[str, object] = {"uri": trunk.uri}
+    for one in fields(Trunk):
+        value = getattr(trunk, one.name)
+        if one.name in ("name", "address", "password") or value == one.default:
+            continue
+        match one.name:
+            case "register_seconds":
+                table |= {"register": True, "expires": value}
+            case "headers":
+                table["headers"] = dict(value)
+            case "rewrite" | "rewrite_caller":
+                table[one.name] = [ARROW.join(rule) for rule in value]
+            case "advertise":
+                table["advertise"] = str(value) if value.port else value.host
+            case "stun":
+                table["stun"] = str(value)
+            case _:
+                table[one.name] = list(value) if isinstance(value, tuple) else value
+    if trunk.group:
+        table["options_seconds"] = trunk.options_seconds  # in a group another number is usual
+    return table
 
 
 def _address(table: Table) -> TrunkUri:

@@ -4,8 +4,9 @@ import asyncio
 import itertools
 import json
 import re
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -13,20 +14,27 @@ from typing import Any, cast
 import httpx
 import pytest_asyncio
 
-from callwright.api.app import create_app, openapi_document
+from callwright.api.app import Api, openapi_document
+from callwright.api.deliveries import Tester
 from callwright.api.feed import EventFeed
+from callwright.api.http1 import ServerConnection
 from callwright.api.platform import Platform
-from callwright.api.server import BoundedProtocol, serve_http
+from callwright.api.server import serve_http
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.outcome import CallStatus
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.summary import LegSummary, SessionSummary
 from callwright.contract.policy import RequestPolicy
 from callwright.contract.webhooks import session_summary
-from callwright.settings import HostPort
+from callwright.errors import TelephonyError
+from callwright.node.trunks import Trunks
+from callwright.settings import HostPort, load
+from callwright.sip.outputs import Address, Replied
 from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
 from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
+from callwright.telephony.condition import TrunkReport
+from callwright.telephony.trunk import Trunk
 
 NOW = 1_750_000_000.0
 
@@ -78,7 +86,8 @@ class MemoryBoard:
         )
         summary = SessionSummary(session_id, sub_account_id, CallStatus.COMPLETED, NOW, NOW + 5, "SAY", (leg,))
         body = session_summary(summary, reference_ids=self._store.reference_ids(sub_account_id))
-        await self._store.finish_session(summary, json.dumps(body).encode(), self._traces.pop(session_id), NOW + 5)
+        at = max(NOW + 5, self._clock())
+        await self._store.finish_session(summary, json.dumps(body).encode(), self._traces.pop(session_id), at)
         for queue in self._queues.pop(session_id, []):
             queue.put_nowait(None)
 
@@ -114,11 +123,54 @@ class MemoryBoard:
             self._changed.notify_all()
 
 
+SETTINGS = """
+[trunks.fixed]
+uri = "sip:192.0.2.1"
+username = "us"
+password = "open sesame"
+"""
+
+
+class MemoryLine:
+    """Carries no calls, and knows over which trunks it would."""
+
+    def __init__(self) -> None:
+        self.trunks: tuple[Trunk, ...] = ()
+        self.closed_until: float | None = None
+
+    async def change_trunks(self, trunks: Sequence[Trunk]) -> None:
+        self.trunks = tuple(trunks)
+
+    def trunk_reports(self) -> list[TrunkReport]:
+        return [
+            TrunkReport(
+                one.name,
+                calls=2,
+                waiting=1,
+                is_healthy=True,
+                is_registered=None,
+                closed_until=self.closed_until,
+                options="200 OK",
+                registration="",
+            )
+            for one in self.trunks
+        ]
+
+    async def ask_trunk(self, name: str) -> list[tuple[Address, Replied]]:
+        if name == "nowhere":
+            raise TelephonyError("the name does not resolve")
+        return [
+            (("192.0.2.1", 5060), Replied("1", 200, "OK", locally_generated=False)),
+            (("192.0.2.2", 5060), Replied("2", 408, "no response", locally_generated=True)),
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A callback's receiver takes everything."""
 
     status: int = 200
+    body: bytes = b"thanks"
 
 
 @dataclass
@@ -135,6 +187,8 @@ class Installation:
     other_key: str
     "of another sub-account"
     read_only_key: str
+    admin_key: str
+    line: "MemoryLine"
     revoked_key: str
     policies: dict[str, RequestPolicy] = field(default_factory=dict)
     draining: bool = False
@@ -146,6 +200,10 @@ class Installation:
     "deliveries or exports, as often as they were woken"
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     "what was posted to callback URLs"
+    tested: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+    "test events: URL, body, headers"
+    test_failures: list[Exception] = field(default_factory=list)
+    "raised by the next of them"
 
     @property
     def now(self) -> float:
@@ -155,6 +213,10 @@ class Installation:
     def pass_time(self, seconds: float) -> None:
         """Let time go by."""
         self.moment[0] += seconds
+
+    async def turn(self) -> None:
+        """Let whatever runs beside go on a little."""
+        await asyncio.sleep(0.02)
 
     def as_rider(self, key: str | None = None) -> dict[str, str]:
         return {"authorization": f"Bearer {key or self.key}"}
@@ -191,7 +253,7 @@ async def check_answer_is_described(answer: httpx.Response) -> None:
             return
 
 
-class HastyProtocol(BoundedProtocol):
+class HastyProtocol(ServerConnection):
     """The server's protocol for tests that wait for its patience to end."""
 
     head_seconds = 0.2
@@ -206,6 +268,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     await store.ensure_sub_account("other_co")
     key, other_key = await store.create_key("riders_hq", "test"), await store.create_key("other_co", "test")
     read_only_key = await store.create_key("riders_hq", "reader", ["read"])
+    admin_key = await store.create_key("riders_hq", "operator", ["admin"])
     revoked_key = await store.create_key("riders_hq", "old")
     await store.revoke_key(next(row.key_id for row in await store.list_keys() if row.name == "old"))
     board = MemoryBoard(store, lambda: moment[0])
@@ -218,37 +281,61 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         installation.told.append((url, json.loads(body)))
         return Told()
 
+    async def post_test(url: str, body: bytes, headers: Mapping[str, str], *, within_seconds: float) -> Told:
+        installation.tested.append((url, body, dict(headers)))
+        if installation.test_failures:
+            raise installation.test_failures.pop()
+        return Told()
+
     async def sleep(seconds: float) -> None:
         end = installation.now + seconds
         while installation.now < end:  # noqa: ASYNC110 - time moves when a test says so
             await asyncio.sleep(0.005)
 
     callbacks = VerificationCallbacks(store, post, lambda: moment[0], sleep=sleep)
+    line = MemoryLine()
+    settings = load(SETTINGS, {}, {"data": str(folder)})
+    trunks = Trunks(settings, store, asyncio.sleep)
+    await trunks.load()
+    trunks.follow(line)
     feed = EventFeed(store)
     store.on_event = feed.notice
     platform = Platform(
         board=board,
+        trunks=trunks,
         store=store,
         policy_for=lambda name: installation.policies.get(name, RequestPolicy()),
         clock=lambda: installation.now,
         new_uuid=lambda: str(uuid.UUID(int=next(numbers))),
         trouble=trouble,
         draining=lambda: installation.draining,
+        tester=Tester(post_test, lambda: installation.now, time.time, lambda: f"evt_{next(numbers)}"),
         feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=lambda: installation.woken.append("deliveries"),
         wake_exports=lambda: installation.woken.append("exports"),
         body_seconds=0.3,
     )
-    server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
+    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
     hooks = {"response": [check_answer_is_described]}
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
         installation = Installation(
-            client, server.address, store, board, platform, key, other_key, read_only_key, revoked_key
+            client,
+            server.address,
+            store,
+            board,
+            platform,
+            key,
+            other_key,
+            read_only_key,
+            admin_key,
+            line,
+            revoked_key,
         )
         installation.moment = moment
         yield installation
+    await trunks.stop()
     await feed.stop()
     await server.stop()
     await callbacks.stop()

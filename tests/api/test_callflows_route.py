@@ -235,7 +235,7 @@ async def test_damaged_bodies_are_answered_by_the_contract_and_accepted_only_wit
     assert len(api.board.accepted) == before + created
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 async def test_other_methods_are_405(api: "Installation", method: str) -> None:
     answer = await api.client.request(method, PATH, headers=api.as_rider())
     assert answer.status_code == 405

@@ -309,7 +309,9 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
 
 async def test_another_process_is_heard_within_a_second(api: "Installation") -> None:
     known = await newest(api)
-    other = await Store.open(f"sqlite:///{api.store._database.path}", clock=lambda: api.now, exclusive=False)
+    other = await Store.open(
+        f"sqlite:///{api.store._database.folder}/callwright.db", clock=lambda: api.now, exclusive=False
+    )
     await other.follow_events("riders_hq")
     async with stream(api, f"{EVENTS}?after={known}") as reader:
         await reader.next_frame()

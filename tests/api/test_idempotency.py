@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import event
 
-from callwright.api.app import create_app
+from callwright.api.app import Api
 from callwright.api.server import serve_http
 from callwright.errors import KeyTaken, StorageUnavailable
 from callwright.settings import HostPort
@@ -140,12 +140,15 @@ async def test_a_thousand_requests_at_once_make_one_call(api: "Installation") ->
 async def other_process(api: "Installation") -> AsyncIterator[HostPort]:
     """Another server over the same database, with a store of its own."""
     store = await Store.open(
-        f"sqlite:///{api.store._database.path}", clock=lambda: api.now, exclusive=False, busy_timeout_seconds=10
+        f"sqlite:///{api.store._database.folder}/callwright.db",
+        clock=lambda: api.now,
+        exclusive=False,
+        busy_timeout_seconds=10,
     )
     board = type(api.board)(store, lambda: api.now)
     board.accepted = api.board.accepted
     platform = dataclasses.replace(api.platform, store=store, board=board, repeatable=set(), metrics=Metrics())
-    server = await serve_http(create_app(platform), HostPort("127.0.0.1", 0), grace_seconds=1)
+    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1)
     yield server.address
     await server.stop()
     await store.close()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
+from callwright.api.asgi import Receive, Scope, Send
 from callwright.api.exchange import json_reply
-from callwright.api.server import BoundedProtocol, serve_http
+from callwright.api.http1 import ServerConnection
+from callwright.api.server import serve_http
 from callwright.api.stream import EventStream, frame
 from callwright.errors import SettingsError
 from callwright.settings import HostPort
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ANY_PORT = HostPort("127.0.0.1", 0)
 
 
-class Impatient(BoundedProtocol):
+class Impatient(ServerConnection):
     """A protocol for tests that wait for its patience to end."""
 
     head_seconds = 0.1
@@ -149,7 +150,7 @@ async def test_a_slow_answer_is_not_mistaken_for_a_slow_client() -> None:
 
 
 async def test_more_connections_than_allowed_are_turned_away(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "uvicorn")
+    caplog.set_level(logging.ERROR, "callwright.api")
     server = await serve_http(hello, ANY_PORT, most_connections=2, protocol=Impatient)
     idle = [await asyncio.open_connection(server.address.host, server.address.port) for _ in range(2)]
     answer = await exchange(server.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -23,6 +23,9 @@ READERS = {
     "list_sessions",
     "show_session",
     "follow_session",
+    "follow_events",
+    "show_webhook",
+    "list_deliveries",
 }
 WRITERS = {
     "send_callflow",
@@ -36,8 +39,13 @@ WRITERS = {
     "ask_verification",
     "check_verification",
     "hang_up_session",
+    "rotate_secret",
+    "test_webhook",
+    "replay_deliveries",
 }
+ADMINISTRATORS = {"list_trunks", "show_trunk", "put_trunk", "change_trunk", "delete_trunk", "try_trunk"}
 PLACES = {
+    "trunk_name": "main",
     "session_id": "12345678-1234-1234-1234-123456789012",
     "job_id": "12345678-1234-1234-1234-123456789012",
     "number": "6531580000",
@@ -56,8 +64,8 @@ def words_of(body: dict[str, object]) -> object:
     return body.get("statusMessage") or body.get("message") or body.get("detail")
 
 
-async def test_every_endpoint_is_public_or_reads_or_writes() -> None:
-    assert {name for name, *_ in ROUTES} == PUBLIC | READERS | WRITERS
+async def test_every_endpoint_is_public_or_reads_or_writes_or_is_for_administrators() -> None:
+    assert {name for name, *_ in ROUTES} == PUBLIC | READERS | WRITERS | ADMINISTRATORS
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
@@ -77,7 +85,24 @@ async def test_without_a_live_key_every_path_says_401(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+OF_SUB_ACCOUNTS = [
+    pytest.param(method, path, id=name) for name, method, path, *_ in ROUTES if name not in PUBLIC | ADMINISTRATORS
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [pytest.param(method, path, id=name) for name, method, path, *_ in ROUTES if name in ADMINISTRATORS],
+)
+async def test_a_key_that_may_do_everything_for_its_sub_account_is_no_administrators(
+    api: "Installation", method: str, path: str
+) -> None:
+    for key in (api.key, api.other_key, api.read_only_key):
+        answer = await api.client.request(method, at(path, ""), headers=api.as_rider(key))
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(("method", "path"), OF_SUB_ACCOUNTS)
 async def test_another_sub_account_looks_like_none(api: "Installation", method: str, path: str) -> None:
     said = []
     for name in ("other_co", "nobody"):
@@ -99,5 +124,6 @@ async def test_a_read_only_key_changes_nothing(api: "Installation", method: str,
     ("method", "path"), [pytest.param(method, path, id=name) for name, method, path, *_ in ROUTES if name in READERS]
 )
 async def test_a_read_only_key_may_look(api: "Installation", method: str, path: str) -> None:
-    answer = await api.client.request(method, at(path, "riders_hq"), headers=api.as_rider(api.read_only_key))
+    headers = {**api.as_rider(api.read_only_key), "accept": "application/json"}  # a page of events, no stream
+    answer = await api.client.request(method, at(path, "riders_hq"), headers=headers)
     assert answer.status_code in {200, 404}

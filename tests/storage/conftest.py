@@ -1,5 +1,9 @@
-"""An open store in a folder of its own, and sessions to put into it."""
+"""An open store in a folder of its own, and sessions to put into it.
 
+Tests that take a store run twice, on SQLite and on PostgreSQL, but for those that take `database`, the SQLite file.
+"""
+
+import inspect
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -26,7 +30,19 @@ class HandClock:
 
 
 class OpenStore(Protocol):
-    async def __call__(self, *, exclusive: bool = True, busy_timeout_seconds: float = 0.9) -> Store: ...
+    async def __call__(self, *, exclusive: bool = True, busy_timeout_seconds: float | None = None) -> Store: ...
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    takes = inspect.signature(metafunc.function).parameters
+    if "kind" in metafunc.fixturenames and not {"database", "kind"} & takes.keys():
+        metafunc.parametrize("kind", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on."""
+    return str(getattr(request, "param", "sqlite"))
 
 
 @pytest.fixture
@@ -40,13 +56,26 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def open_store(database: Path, clock: HandClock) -> AsyncIterator[OpenStore]:
+def url(kind: str, database: Path, request: pytest.FixtureRequest) -> str:
+    """Of the test's one database: an SQLite file that is not there yet, or an empty database of a PostgreSQL server."""
+    if kind == "sqlite":
+        return f"sqlite:///{database}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def open_store(url: str, kind: str, database: Path, clock: HandClock) -> AsyncIterator[OpenStore]:
     """Opens stores on the test's one database, and closes them at the end."""
     opened: list[Store] = []
+    patience = 0.9 if kind == "sqlite" else 30.0  # a busy machine is no failure
 
-    async def open_one(*, exclusive: bool = True, busy_timeout_seconds: float = 0.9) -> Store:
+    async def open_one(*, exclusive: bool = True, busy_timeout_seconds: float | None = None) -> Store:
         store = await Store.open(
-            f"sqlite:///{database}", clock=clock, exclusive=exclusive, busy_timeout_seconds=busy_timeout_seconds
+            url,
+            folder=database.parent,
+            clock=clock,
+            exclusive=exclusive,
+            busy_timeout_seconds=busy_timeout_seconds or patience,
         )
         opened.append(store)
         return store
@@ -57,10 +86,11 @@ async def open_store(database: Path, clock: HandClock) -> AsyncIterator[OpenStor
 
 
 @pytest.fixture
-async def store(open_store: OpenStore, database: Path, empty_database: Path) -> Store:
+async def store(open_store: OpenStore, kind: str, database: Path, empty_database: Path) -> Store:
     """A fresh store with the sub-account riders_hq."""
     database.parent.mkdir(mode=0o700)
-    shutil.copy(empty_database, database)
+    if kind == "sqlite":
+        shutil.copy(empty_database, database)
     opened = await open_store()
     await opened.ensure_sub_account(SUB_ACCOUNT)
     return opened

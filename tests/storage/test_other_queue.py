@@ -25,7 +25,13 @@ class AtOnce:
         self.names = name
         self._connection = engine.connect()
 
-    async def run(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        patient: bool = False,
+        undo: Callable[[Connection], object] | None = None,
+    ) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         request = Request(work, future)
         run_batch(self._connection, [request])

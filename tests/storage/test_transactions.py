@@ -133,7 +133,9 @@ async def test_a_locked_database_is_unavailable_and_later_it_works(
     await store.accept_session("s1", "riders_hq", flow, 1.0)
 
 
-async def test_a_full_database_is_unavailable_loses_nothing_and_recovers(store: Store, flow: Callflow) -> None:
+async def test_a_full_database_is_unavailable_loses_nothing_and_recovers(
+    store: Store, flow: Callflow, database: Path
+) -> None:
     def most_pages(number: int) -> Callable[[Connection], object]:
         return lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {number}").scalar_one()
 

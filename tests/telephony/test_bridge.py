@@ -301,7 +301,7 @@ async def test_a_killed_media_process_ends_calls_and_recordings(tmp_path: Path) 
         line.telephony.pick_up(up)
         await line.until(up, Answered)
         line.telephony.record(up, "r", tmp_path / "r.wav")
-        pid = line.telephony._media.pid
+        pid = line.telephony._media.pids[0]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         done = await line.recordings.get()

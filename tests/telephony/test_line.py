@@ -413,7 +413,7 @@ async def test_a_killed_media_process_ends_its_legs_and_comes_back(tmp_path: Pat
         up, ringing = line.dial(exchange.number(USUAL)), line.dial(FOR_EVER)
         await line.until(up, Answered)
         await line.until(ringing, Ringing)
-        pid = line.telephony._media.pid
+        pid = line.telephony._media.pids[0]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         end = await line.until(up, HungUp)

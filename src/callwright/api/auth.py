@@ -11,7 +11,7 @@ from callwright.errors import ContractError
 from callwright.storage.records import ApiKey
 
 MOST_KEY_LENGTH = 512
-READ, WRITE = "read", "write"
+READ, WRITE, ADMIN = "read", "write", "admin"
 
 
 async def authenticate(exchange: Exchange, scope: str) -> ApiKey:
@@ -22,6 +22,19 @@ async def authenticate(exchange: Exchange, scope: str) -> ApiKey:
     if key.sub_account_id != exchange.sub_account_id:
         raise ContractError(404, 404, f"SubAccount not found by Id : {exchange.sub_account_id}")
     if key.scopes and scope not in key.scopes:  # a key without scopes may do everything
+        raise ContractError(403, 403, RESOURCE_MESSAGES[403])
+    return key
+
+
+async def authenticate_admin(exchange: Exchange) -> ApiKey:
+    """A key that may change the installation itself: only one that was made with the scope `admin`; or ContractError.
+
+    A key without scopes may do everything, but of its sub-account.
+    """
+    key = await _key_of(exchange)
+    if key is None:
+        raise ContractError(401, 401, UNAUTHORIZED)
+    if ADMIN not in key.scopes:
         raise ContractError(403, 403, RESOURCE_MESSAGES[403])
     return key
 

@@ -11,18 +11,12 @@ have one.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
+from callwright.api.asgi import ASGIApp, Message, Receive, Scope, Send
 from callwright.api.exchange import JSON, PROBLEM_JSON, ClientGone, Exchange, Reply, json_reply
 from callwright.api.platform import Platform
 from callwright.contract.answers import SERVER_ERROR, not_created, resource_refused, webhook_refused
-from callwright.contract.json_text import serialize
 from callwright.contract.platform_errors import platform_refused
 from callwright.contract.problems import problem_of
 from callwright.contract.virtual_numbers import NOT_FOUND, number_not_found
@@ -132,12 +126,12 @@ class Edge:
         return ContractError(500, 500, SERVER_ERROR)
 
 
-async def no_such_route(request: Request, error: Exception) -> Response:
-    """404 and 405 for what no route takes; the latter names what the path's routes take (RFC 9110 §15.5.6)."""
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    if status != 405:
-        return Response(serialize(resource_refused(404)), 404, None, JSON.decode())
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    allowed = sorted(method for route in routes for method in route.methods)
+def no_such_route() -> Reply:
+    """404: no path is like this."""
+    return json_reply(404, resource_refused(404))
+
+
+def no_such_method(methods: Collection[str]) -> Reply:
+    """405, which names what the path does take (RFC 9110 §15.5.6)."""
     body = resource_refused(405, "Method not allowed")
-    return Response(serialize(body), 405, {"allow": ", ".join(allowed)}, JSON.decode())
+    return json_reply(405, body, headers={b"allow": ", ".join(sorted(methods)).encode("ascii")})

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.types import Receive, Scope, Send
-
+from callwright.api.asgi import Receive, Scope, Send
 from callwright.api.platform import Platform
 from callwright.contract.codes import STATUS_MESSAGES, StatusCode
 from callwright.contract.json_text import serialize

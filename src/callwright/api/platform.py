@@ -1,14 +1,17 @@
 """What the API asks of the rest of callwright. The real rooms fit as they are; tests hand in others."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from callwright.api.deliveries import Tester
 from callwright.api.feed import EventFeed
 from callwright.api.verification_callbacks import VerificationCallbacks
 from callwright.callflow.plan import Callflow
 from callwright.contract.policy import RequestPolicy
+from callwright.contract.trunks import TrunkEntry, TrunkTried
+from callwright.errors import CallwrightError
 from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
 from callwright.telemetry.clock import Clock
@@ -27,6 +30,39 @@ class Board(Protocol):
 
     def hang_up(self, session_id: str) -> bool:
         """Ask for the end of a live session; False when it is not live."""
+
+
+class NoSuchTrunk(CallwrightError):
+    """There is no trunk of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no trunk {name}")
+
+
+class TrunkOfSettings(CallwrightError):
+    """The trunk stands in the settings, and is changed there only."""
+
+    def __init__(self, name: str, file_name: str) -> None:
+        super().__init__(f"the trunk {name} stands in {file_name}: change it there, or choose another name")
+
+
+class TrunkDesk(Protocol):
+    """Who knows all trunks: `node.trunks.Trunks`."""
+
+    def entries(self) -> list[TrunkEntry]:
+        """All of them, with their state here."""
+
+    def entry(self, name: str) -> TrunkEntry:
+        """One of them; NoSuchTrunk."""
+
+    async def put(self, name: str, table: Mapping[str, object], *, keep_password: bool = False) -> TrunkEntry:
+        """Store one, or replace it. TrunkOfSettings, SettingsError."""
+
+    async def remove(self, name: str) -> None:
+        """Take one away. TrunkOfSettings, NoSuchTrunk."""
+
+    async def ask(self, name: str) -> list[TrunkTried]:
+        """OPTIONS to each of its addresses. NoSuchTrunk, TelephonyError."""
 
 
 async def _nobody(_: str) -> None:
@@ -48,6 +84,9 @@ class Platform:
     "what keeps the process from taking calls, in words for operators; None when it is ready"
     draining: Callable[[], bool]
     "the process stops: no new calls"
+    trunks: TrunkDesk
+    tester: Tester
+    "tries webhooks out"
     feed: EventFeed
     "the followers of events"
     verification_callbacks: VerificationCallbacks

@@ -9,8 +9,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator
 
-from starlette.types import Message, Receive, Scope, Send
-
+from callwright.api.asgi import Message, Receive, Scope, Send
 from callwright.contract.json_text import serialize
 
 KEEP_ALIVE_SECONDS = 15.0

@@ -241,7 +241,10 @@ class Session:
     def _await_files(self, flow: Callflow) -> Generator[Turn, Event, None]:
         """Wait for every file of the flow, then judge once more whether anybody may be dialled."""
         until = self._desk.now + PREPARATION_SECONDS
-        while not all(self._desk.prompts.settled(prompt_id) for prompt_id in self._file_prompts(flow)):
+        files = self._file_prompts(flow)
+        if not files:
+            return
+        while not all(self._desk.prompts.settled(prompt_id) for prompt_id in files):
             if self._desk.now >= until:
                 self._fail(ErrorCode.FILE_FAILED, "the file was not ready in time", ACTION_NAMES[PlayFile])
                 yield from self._farewell()

@@ -62,8 +62,16 @@ class Client:
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call; ApiError with the server's own words when it does not answer 2xx."""
+        return self._ask(method, self._path + path, body)
+
+    def trunks(self) -> list[dict[str, Any]]:
+        """All trunks with their states; ApiError also when the key is no administrator's."""
+        trunks = self._ask("GET", "/api/v1/trunks", None).get("trunks")
+        return trunks if isinstance(trunks, list) else []
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         try:
-            answer = self._http.request(method, self._path + path, json=body)
+            answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if answer.is_success:

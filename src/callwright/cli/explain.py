@@ -18,7 +18,7 @@ from callwright.cli.verdict import verdict
 from callwright.contract.webhooks import session_summary
 from callwright.errors import CallwrightError
 from callwright.settings import Settings
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.records import StoredDelivery, StoredSession
 from callwright.storage.store import Store
 from callwright.telemetry.log import story_line
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--messages", action="store_true", help="also print every SIP message in full")
     parser.add_argument("--json", action="store_true", help="everything as one JSON object")
-    add_settings(parser, ["data", "config"])
+    add_settings(parser, ["data", "database", "config"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _look_up(settings: Settings, wanted: str) -> Told:
-    store = await Store.open(database_url(settings), exclusive=False)
+    store = await open_store(settings, exclusive=False)
     try:
         session = await _find(store, wanted)
         if session is None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from callwright.cli.options import add_settings, read_settings
 from callwright.errors import SettingsError
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.records import ApiKey
 from callwright.storage.store import Store
 
@@ -25,12 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create = verbs.add_parser("create", help="make a key; its text is shown this once")
     create.add_argument("sub_account", metavar="SUB_ACCOUNT", help="whose key it is; made when it does not exist yet")
     create.add_argument("--name", default="", help="words that tell this key from others")
+    create.add_argument(
+        "--scope",
+        action="append",
+        default=[],
+        choices=("read", "write", "admin"),
+        help="what it may do, once for each; without any: all of its sub-account. admin: trunks, of the installation",
+    )
     listing = verbs.add_parser("list", help="all keys, without their texts")
     revoke = verbs.add_parser("revoke", help="make a key invalid for good")
     revoke.add_argument("key_id", metavar="KEY_ID", help="from `callwright keys list`")
     for verb in (create, listing, revoke):
         verb.add_argument("--json", action="store_true", help="answer for machines")
-        add_settings(verb, ["data", "config"])
+        add_settings(verb, ["data", "database", "config"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 @asynccontextmanager
 async def _store(arguments: argparse.Namespace) -> AsyncIterator[Store]:
     settings = read_settings(arguments, development=True)
-    store = await Store.open(database_url(settings), exclusive=False)
+    store = await open_store(settings, exclusive=False)
     try:
         yield store
     finally:
@@ -54,7 +61,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         match arguments.verb:
             case "create":
                 await store.ensure_sub_account(arguments.sub_account)
-                text = await store.create_key(arguments.sub_account, arguments.name)
+                text = await store.create_key(arguments.sub_account, arguments.name, arguments.scope)
                 if arguments.json:
                     console.print_json(json.dumps({"subAccountId": arguments.sub_account, "key": text}))
                 else:

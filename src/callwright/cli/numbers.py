@@ -13,7 +13,7 @@ from rich.table import Table
 from callwright.cli.options import add_settings, read_settings
 from callwright.errors import SettingsError
 from callwright.numbers import parse_msisdn
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.records import VirtualNumber
 from callwright.storage.store import Store
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("number", metavar="NUMBER")
     for verb in (add, listing, remove):
         verb.add_argument("--json", action="store_true", help="answer for machines")
-        add_settings(verb, ["data", "config"])
+        add_settings(verb, ["data", "database", "config"])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 @asynccontextmanager
 async def _store(arguments: argparse.Namespace) -> AsyncIterator[Store]:
     settings = read_settings(arguments, development=True)
-    store = await Store.open(database_url(settings), exclusive=False)
+    store = await open_store(settings, exclusive=False)
     try:
         yield store
     finally:

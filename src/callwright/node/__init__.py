@@ -1,9 +1,11 @@
 """One callwright node: every room, put together from settings. Started by `run`, `serve` and the tests alike."""
 
+import asyncio
 import contextlib
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,7 +13,8 @@ from typing import Self
 import msgspec
 
 from callwright import numbers
-from callwright.api.app import create_app
+from callwright.api.app import Api
+from callwright.api.deliveries import Tester, new_event_id
 from callwright.api.exports import Exporter
 from callwright.api.feed import EventFeed
 from callwright.api.platform import Platform
@@ -22,18 +25,19 @@ from callwright.egress import Egress
 from callwright.errors import SettingsError, TelephonyError
 from callwright.node import wiring
 from callwright.node.accounts import prepare_accounts
+from callwright.node.trunks import Trunks
 from callwright.recordings.shelf import Recordings
 from callwright.settings import Settings
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
-from callwright.storage.place import database_url
+from callwright.storage.place import open_store
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.switchboard.customer import Customers
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
-from callwright.telephony.trunk import wide_codecs
+from callwright.telephony.trunk import Trunk, wide_codecs
 from callwright.webhooks.delivery import Deliverer
 
 log = logging.getLogger(__name__)
@@ -64,12 +68,14 @@ class Node:
         async with Closers() as closers:
             clock = platform_clock()
             numbers.warm()
-            store = await Store.open(database_url(settings), clock=clock)
+            store = await open_store(settings, clock=clock)
             closers.push_async_callback(store.close)
             key = await prepare_accounts(settings, store)
+            trunks = Trunks(settings, store, asyncio.sleep)
+            await trunks.load()
             egress = Egress(allow_loopback=settings.development)
             closers.push_async_callback(egress.aclose)
-            prompts = await _prompts(settings, egress, clock, closers)
+            prompts = await _prompts(settings, egress, clock, wide_codecs(trunks.in_use()), closers)
             carrier = await _carrier(settings, clock, on_heard, closers)
             deliverer = Deliverer(store, egress.post, clock)
             recordings = wiring.recordings(settings, store, egress, clock, deliverer.wake)
@@ -79,7 +85,8 @@ class Node:
                     sip_host=settings.sip.host,
                     sip_port=settings.sip.port,
                     rtp_ports=settings.rtp_ports,
-                    trunks=wiring.trunks(settings, carrier),
+                    media_processes=settings.media_processes,
+                    trunks=_trunks(settings, trunks, carrier),
                     tls=wiring.tls(settings),
                     advertise=settings.advertise,
                     stun=settings.stun,
@@ -100,6 +107,8 @@ class Node:
             except TelephonyError as error:  # an address that is taken or not ours: a matter of settings
                 raise SettingsError(str(error)) from error
             closers.push_async_callback(telephony.stop)
+            trunks.follow(telephony)
+            closers.push_async_callback(trunks.stop)
             await deliverer.start()
             closers.push_async_callback(deliverer.stop)
             taken_up = await board.recover()
@@ -113,9 +122,20 @@ class Node:
             feed = EventFeed(store)
             store.on_event = feed.notice
             platform = _platform(
-                settings, store, board, telephony, deliverer, exporter, recordings, callbacks, feed, clock
+                settings,
+                store,
+                egress,
+                board,
+                telephony,
+                trunks,
+                deliverer,
+                exporter,
+                recordings,
+                callbacks,
+                feed,
+                clock,
             )
-            http = await serve_http(create_app(platform), settings.http)
+            http = await serve_http(Api(platform), settings.http)
             closers.push_async_callback(http.stop)
             closers.push_async_callback(feed.stop)
             return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
@@ -129,18 +149,27 @@ class Node:
         return cut_off
 
 
-async def _prompts(settings: Settings, egress: Egress, clock: Clock, closers: Closers) -> Prompts:
+async def _prompts(settings: Settings, egress: Egress, clock: Clock, wide: Sequence[str], closers: Closers) -> Prompts:
     prompts = Prompts(
         Path(settings.data) / "prompts",
         egress,
         clock,
-        synthesizers=wiring.speech_engines(settings, egress, clock),
+        synthesizers=wiring.speech_engines(settings, egress, clock, is_wide=bool(wide)),
         workers=settings.speech_workers,
-        wide_codecs=wide_codecs(wiring.trunks(settings, None)),
+        wide_codecs=wide,
     )
     await prompts.start()
     closers.push_async_callback(prompts.stop)
     return prompts
+
+
+def _trunks(settings: Settings, trunks: Trunks, carrier: Carrier | None) -> tuple[Trunk, ...]:
+    """Who carries calls at the start; SettingsError when a server has nobody."""
+    found = trunks.in_use(None if carrier is None else Trunk("built-in", *carrier.address, built_in=True))
+    if not found and not settings.development:
+        words = "no trunk is set. Give one with --trunk sip:HOST:PORT, a [trunks.NAME] table or `callwright trunks add`"
+        raise SettingsError(words)
+    return found
 
 
 async def _carrier(
@@ -188,8 +217,10 @@ def _board(  # one switchboard, with all that it sits between
 def _platform(  # what the API is given
     settings: Settings,
     store: Store,
+    egress: Egress,
     board: Switchboard,
     telephony: Telephony,
+    trunks: Trunks,
     deliverer: Deliverer,
     exporter: Exporter,
     recordings: Recordings,
@@ -205,6 +236,8 @@ def _platform(  # what the API is given
         new_uuid=_new_uuid,
         trouble=wiring.trouble(telephony, store),
         draining=lambda: board.draining,
+        trunks=trunks,
+        tester=Tester(egress.post, clock, time.time, new_event_id),
         feed=feed,
         verification_callbacks=callbacks,
         wake_deliveries=deliverer.wake,

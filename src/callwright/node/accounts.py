@@ -16,8 +16,6 @@ async def prepare_accounts(settings: Settings, store: Store) -> str | None:
     if not settings.development:
         if not any(key.revoked_at is None for key in await store.list_keys()):
             raise SettingsError("no API key exists. Make one: callwright keys create SUB_ACCOUNT")
-        if not settings.trunks:
-            raise SettingsError("no trunk is set. Give one with --trunk sip:HOST:PORT or a [trunks.NAME] table")
         return None
     await store.ensure_sub_account(DEVELOPMENT_SUB_ACCOUNT)
     text = _development_key(settings)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,6 @@ from callwright.recordings.push.s3 import S3Push
 from callwright.recordings.shelf import Recordings
 from callwright.settings import ANY, DEVELOPMENT_SUB_ACCOUNT, Settings
 from callwright.settings_speech import ESPEAK
-from callwright.simulator.carrier import Carrier
 from callwright.speech.providers.azure import AzureSynthesizer
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.providers.google import GoogleSynthesizer
@@ -33,14 +33,9 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
 from callwright.telephony.signalling import Listening
-from callwright.telephony.trunk import Trunk, configured, wide_codecs
 
-
-def trunks(settings: Settings, carrier: Carrier | None) -> tuple[Trunk, ...]:
-    if carrier is not None:
-        host, port = carrier.address
-        return (Trunk("built-in", host, port, built_in=True),)
-    return tuple(configured(trunk) for trunk in settings.trunks)
+ACCOUNTS_REMEMBERED = 1_024
+"""Sub-accounts whose rules are at hand."""
 
 
 def tls(settings: Settings) -> Listening | None:
@@ -54,10 +49,13 @@ def tls(settings: Settings) -> Listening | None:
     )
 
 
-def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Synthesizer]:
-    """The engines of `[speech]` in its order. SettingsError when Piper or one of its voice files is not there."""
+def speech_engines(settings: Settings, egress: Egress, clock: Clock, *, is_wide: bool) -> list[Synthesizer]:
+    """The engines of `[speech]` in its order; `is_wide` when some trunk carries more than telephones do.
+
+    SettingsError when Piper or one of its voice files is not there.
+    """
     speech = settings.speech
-    rate = WIDE_SAMPLE_RATE_HZ if wide_codecs(trunks(settings, None)) else SAMPLE_RATE_HZ
+    rate = WIDE_SAMPLE_RATE_HZ if is_wide else SAMPLE_RATE_HZ
     engines: dict[str, Synthesizer] = {}
     if speech.azure is not None:
         engines["azure"] = AzureSynthesizer(speech.azure, egress)
@@ -73,6 +71,7 @@ def speech_engines(settings: Settings, egress: Egress, clock: Clock) -> list[Syn
 
 
 def rules(settings: Settings) -> Callable[[str], SessionRules]:
+    @functools.lru_cache(maxsize=ACCOUNTS_REMEMBERED)
     def rules_for(sub_account_id: str) -> SessionRules:
         return SessionRules(
             ring_timeout_seconds=settings.ring_timeout_seconds,
@@ -113,11 +112,13 @@ def policies(settings: Settings, store: Store) -> Callable[[str], RequestPolicy]
 def summary_body(settings: Settings, store: Store) -> Callable[[SessionSummary], dict[str, object]]:
     """The VSS body as a sub-account has it: which virtual numbers are its own, how it reads legs."""
 
+    account = functools.lru_cache(maxsize=ACCOUNTS_REMEMBERED)(settings.sub_account)
+
     def body(summary: SessionSummary) -> dict[str, object]:
         name = summary.sub_account_id
         return session_summary(
             summary,
-            capital_leg_keys=settings.sub_account(name).capital_leg_keys,
+            capital_leg_keys=account(name).capital_leg_keys,
             reference_ids=store.reference_ids(name),
         )
 

@@ -80,26 +80,23 @@ _LONG_NAMES = (
     "WWW-Authenticate",
     *COMPACT_FORMS.values(),
 )
-_SPELLINGS: dict[str, tuple[str, str]] = {}
-"""Every usual spelling of a known name → (key, name)."""
+KNOWN_NAMES: dict[str, str] = {}
+"""Every usual spelling of a known name → the name. What stands in here needs no checking."""
 for _name in _LONG_NAMES:
-    _SPELLINGS[_name] = _SPELLINGS[_name.lower()] = (_name.lower(), _name)
+    KNOWN_NAMES[_name] = KNOWN_NAMES[_name.lower()] = _name
 for _letter, _name in COMPACT_FORMS.items():
-    _SPELLINGS[_letter] = _SPELLINGS[_letter.upper()] = (_name.lower(), _name)
+    KNOWN_NAMES[_letter] = KNOWN_NAMES[_letter.upper()] = _name
 
 
 def header_name(name: str) -> tuple[str, str]:
     """(key, name): what a header is compared by, and how it is written. Compact forms become the long name."""
-    spelling = _SPELLINGS.get(name)
-    if spelling is None:
-        key = name.lower()
-        spelling = _SPELLINGS.get(key) or (key, name)
-    return spelling
-
-
-def is_known_spelling(name: str) -> bool:
-    """Whether the name stands in the table as it is, so that nothing about it needs checking."""
-    return name in _SPELLINGS
+    known = KNOWN_NAMES.get(name)
+    if known is None:
+        lower = name.lower()
+        known = KNOWN_NAMES.get(lower)
+        if known is None:
+            return lower, name
+    return known, known
 
 
 class Headers:
@@ -108,7 +105,10 @@ class Headers:
     __slots__ = ("_index", "_items")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._items: list[tuple[str, str, str]] = [(*header_name(name), value) for name, value in items]
+        self._items: list[tuple[str, str, str]] = [
+            (known, known, value) if (known := KNOWN_NAMES.get(name)) else (*header_name(name), value)
+            for name, value in items
+        ]
         self._index: dict[str, tuple[str, ...]] | None = None  # values by key, made when first asked for
 
     def get(self, name: str) -> str | None:
@@ -163,7 +163,9 @@ class Headers:
 
     def copy(self) -> "Headers":
         """Independent headers with the same lines."""
-        return Headers(self)
+        made = Headers()
+        made._items = self._items.copy()
+        return made
 
     def _lines(self, name: str) -> tuple[str, ...]:
         index = self._index
@@ -171,8 +173,10 @@ class Headers:
             index = self._index = {}
             for key, _, value in self._items:
                 index[key] = (*index[key], value) if key in index else (value,)
-        spelling = _SPELLINGS.get(name)
-        return index.get(spelling[0] if spelling else header_name(name)[0], ())
+        lines = index.get(name)  # mostly asked for as it is written
+        if lines is None:
+            lines = index.get(KNOWN_NAMES.get(name) or header_name(name)[0], ())
+        return lines
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter([(name, value) for _, name, value in self._items])

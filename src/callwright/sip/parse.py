@@ -8,7 +8,7 @@ import re
 
 from callwright.errors import SipSyntaxError
 from callwright.sip.lexis import decimal, is_token
-from callwright.sip.message import Headers, Message, Request, Response, is_known_spelling
+from callwright.sip.message import KNOWN_NAMES, Headers, Message, Request, Response
 
 MOST_MESSAGE_BYTES = 65_535
 MOST_HEADER_LINES = 256
@@ -101,7 +101,7 @@ def _headers(lines: list[str]) -> tuple[Headers, str | None]:
     fault = None
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not is_known_spelling(name):
+        if name not in KNOWN_NAMES:
             name = name.rstrip(" \t")
             if not colon or not is_token(name):
                 fault = fault or f"not a header line: {line[:40]!r}"

@@ -8,6 +8,7 @@ Sizes and counts are limited before anything is read.
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from callwright.errors import SdpError
@@ -20,6 +21,10 @@ MOST_FORMATS = 64
 """Formats in one m= line."""
 MOST_PORT = 65_535
 MOST_PAYLOAD_TYPE = 127
+CODECS_REMEMBERED = 1_024
+"""rtpmap values: all the world has a few dozen of them."""
+MOST_REMEMBERED_CHARS = 256
+"""Of an rtpmap; a longer one is none."""
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -315,6 +320,11 @@ def _media(value: str) -> MediaDescription:
 
 def _rtpmap(value: str) -> tuple[int, Codec] | None:
     """`96 opus/48000/2`; None when it is something else."""
+    return _read_rtpmap(value) if len(value) <= MOST_REMEMBERED_CHARS else None
+
+
+@lru_cache(maxsize=CODECS_REMEMBERED)
+def _read_rtpmap(value: str) -> tuple[int, Codec] | None:
     number, _, encoding = value.partition(" ")
     payload_type = decimal(number, MOST_PAYLOAD_TYPE)
     name, *rates = encoding.strip().split("/")

@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from callwright.audio.prompt import Prompt
@@ -24,7 +24,7 @@ from callwright.speech.messages import Head
 from callwright.speech.providers.espeak import EspeakSynthesizer
 from callwright.speech.sharing import Shared, Stopped
 from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, Synthesizer, VoiceLike
-from callwright.speech.text import MOST_CHARACTERS
+from callwright.speech.text import MOST_CHARACTERS, TEXTS_REMEMBERED
 from callwright.speech.workers import Died, WorkerPool
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
@@ -299,6 +299,7 @@ class Prompts:
         return _FetchedPrompt(prompt, fetched_at, f"{description}, {len(fetched.body)} bytes")
 
 
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def _content_key(*parts: str) -> str:
     """Two prompts with one key sound the same. Lengths keep parts apart."""
     digest = hashlib.sha256()

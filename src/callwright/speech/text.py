@@ -7,8 +7,11 @@ apostrophes are cut down. Pure functions.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MOST_CHARACTERS = 3_000
+TEXTS_REMEMBERED = 256
+"""The same message is said to many."""
 LONGEST_WORD = 40
 LONGEST_RUN = 3
 MOST_MARKS = 2
@@ -24,6 +27,7 @@ _MARKS = re.compile(f"([\u0300-\u036f]{{{MOST_MARKS}}})[\u0300-\u036f]+")
 _SPACES = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def sanitise(text: str) -> str:
     """The text as it may be given to a synthesizer; empty when nothing in it can be spoken."""
     plain = unicodedata.normalize("NFC", text).translate(_ALIKE)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from callwright.errors import StorageError
 from callwright.storage.database import Database
 from callwright.storage.mirror import Mirror, read_changes
+from callwright.storage.readers import Readers
 from callwright.storage.secrets_box import SecretsBox
 from callwright.storage.transactions import Transactions
 from callwright.telemetry.clock import Clock
@@ -21,7 +22,13 @@ class Queue(Protocol):
 
     @property
     def waiting(self) -> int: ...
-    async def run(self, work: Callable[[Connection], T], *, patient: bool = False) -> T: ...
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        patient: bool = False,
+        undo: Callable[[Connection], object] | None = None,
+    ) -> T: ...
     async def close(self) -> None: ...
 
 
@@ -39,21 +46,41 @@ class Access:
         clock: Clock,
         *,
         node_id: str,
-        transactions: MakeQueue = Transactions,
+        transactions: MakeQueue | None = None,
     ) -> None:
         self.node_id = node_id
         "whose work it is that is claimed here"
+        self.home_id = database.home_id
+        "which data folder files are in; None: nobody else has files"
         self.on_event: Callable[[str], None] = lambda _: None
         "told the sub-account when events may have been written"
         self._database = database
         self._box = box
         self._clock = clock
-        self._changes = transactions(database.write, "storage-writer")
-        self._questions = transactions(database.read, "storage-reader")
+        limit_seconds = database.limit_seconds
+        self._changes: Queue
+        self._questions: Queue
+        if transactions is not None:
+            self._changes = transactions(database.write, "storage-writer")
+            self._questions = transactions(database.read, "storage-reader")
+        else:
+            self._changes = Transactions(database.write, "storage-writer", limit_seconds)
+            self._questions = Readers(database.read, "storage-reader", limit_seconds, database.readers)
         self._mirror = Mirror(lambda known: self._ask(lambda connection: read_changes(connection, known)), clock)
 
-    async def _change(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
-        return await self._changes.run(work, patient=patient)
+    async def _change(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        patient: bool = False,
+        undo: Callable[[Connection], object] | None = None,
+    ) -> T:
+        """`undo` takes back what `work` wrote, should that become known after it was answered as unavailable."""
+        return await self._changes.run(work, patient=patient, undo=undo)
+
+    def _lease(self, seconds: float) -> float | None:
+        """Until when work is ours that is claimed now; None when no other node could take it."""
+        return self._clock() + seconds if self._database.is_shared else None
 
     async def _ask(self, question: Callable[[Connection], T]) -> T:
         return await self._questions.run(question)

@@ -27,6 +27,11 @@ from callwright.storage.schema import api_keys, sub_accounts, webhooks
 from callwright.storage.secrets_box import SecretsBox, webhook_place
 
 HAS_SUB_ACCOUNT = select(exists().where(sub_accounts.c.sub_account_id == bindparam("sub_account_id")))
+LOCK_SUB_ACCOUNT = (
+    select(sub_accounts.c.sub_account_id)
+    .where(sub_accounts.c.sub_account_id == bindparam("this_sub_account_id"))
+    .with_for_update(key_share=True)
+)
 INSERT_KEY = insert(api_keys)
 KEY_COLUMNS = (
     api_keys.c.key_id,
@@ -102,6 +107,11 @@ def ensure_sub_account(connection: Connection, sub_account_id: str, at: float) -
 def has_sub_account(connection: Connection, sub_account_id: str) -> bool:
     """Whether there is such a sub-account."""
     return bool(connection.execute(HAS_SUB_ACCOUNT, {"sub_account_id": sub_account_id}).scalar_one())
+
+
+def lock_sub_account(connection: Connection, sub_account_id: str) -> None:
+    """Have other nodes wait that do the same, until the end of the transaction."""
+    connection.execute(LOCK_SUB_ACCOUNT, {"this_sub_account_id": sub_account_id})
 
 
 def add_key(

@@ -1,50 +1,25 @@
-"""Opening the database: connections, their settings, the lock on the data folder, and bringing the schema up to date.
-
-SQLite runs with a write-ahead log and `synchronous=FULL`: a commit is on the disk when it returns. Writers say
-`BEGIN IMMEDIATE`, so that waiting for another process happens at the start of a transaction and not in its middle.
-"""
+"""An open database, whichever it is: its engines, the lock on the data folder, and its schema brought up to date."""
 
 import fcntl
 import os
-import time
+import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from typing import Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, Engine, inspect, text
 
-from callwright.errors import StorageError, StorageUnavailable
-from callwright.storage.faults import translated
+from callwright.errors import StorageError
 from callwright.storage.schema import SCHEMA_REVISION
 
-CACHE_KIB: Final = 16_384
-"""Pages kept in memory by each connection; the 2 MiB of the default make a busy database read its indexes again."""
-MIGRATION_WAIT_SECONDS: Final = 5.0
-MIGRATION_POLL_SECONDS: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """Two engines over one file: one connection that writes, one that only reads."""
-
-    path: Path
-    write: Engine
-    read: Engine
-    lock: "FolderLock"
-
-    def close(self) -> None:
-        """Close all connections, then let the lock go."""
-        self.read.dispose()
-        self.write.dispose()
-        self.lock.release()
+DATABASE_NAME: Final = "callwright.db"
+HOME_FILE_NAME: Final = "home.id"
 
 
 class FolderLock:
-    """An advisory lock beside the database (flock); the kernel lets it go when the process dies, however it dies."""
+    """An advisory lock in the data folder (flock); the kernel lets it go when the process dies, however it dies."""
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".lock")
@@ -79,116 +54,71 @@ class FolderLock:
             self._descriptor = None
 
 
-def open_database(
-    url: str,
-    *,
-    exclusive: bool,
-    busy_timeout_seconds: float,
-    migration_wait_seconds: float = MIGRATION_WAIT_SECONDS,
-) -> Database:
-    """Open (and make, and migrate) the database at `url`, such as `sqlite:///callwright-data/callwright.db`.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One engine whose connection writes, and one whose connections only read."""
 
-    `exclusive` is for the one server; other commands open the same database beside it, and wait
-    `migration_wait_seconds` when somebody else is about to migrate it. Raises StorageError when the
-    URL is not one we can serve, the data folder is taken, or the schema is newer than this program;
-    StorageUnavailable when the database is locked, full or out of reach.
-    """
-    path = _path_of(url)
+    folder: Path
+    "the data folder, this process's own"
+    write: Engine
+    read: Engine
+    lock: FolderLock
+    home_id: str | None = None
+    "what the folder is called among those that share the database; None: there is no other"
+    readers: int = 1
+    "how many connections may read at a time"
+    is_shared: bool = False
+    "other nodes may have it open too: work is claimed before it is done"
+    limit_seconds: float | None = None
+    "the longest wait for an answer of it; None: it is a file, and answers"
+
+    def close(self) -> None:
+        """Close all connections, then let the lock go."""
+        self.read.dispose()
+        self.write.dispose()
+        self.lock.release()
+
+
+def read_or_create_home_id(folder: Path) -> str:
+    """What a data folder is called among those that share a database; stays the same. OSError, StorageError."""
+    path = folder / HOME_FILE_NAME
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the log beside it takes its mode over
-        lock = FolderLock(path)
-        if exclusive and not lock.acquire():
-            raise StorageError(
-                f"the data folder {path.parent} is in use by {lock.holder()}; stop that, or choose another with --data"
-            )
-    except OSError as error:
-        raise StorageUnavailable(f"the database {path} cannot be opened: {error.strerror}") from error
-    address = URL.create("sqlite", database=str(path))
-    write = _engine(address, "BEGIN IMMEDIATE", busy_timeout_seconds, read_only=False)
-    read = _engine(address, "BEGIN", busy_timeout_seconds, read_only=True)
-    database = Database(path, write, read, lock)
-    try:
-        with translated():
-            _bring_up_to_date(database, None if exclusive else migration_wait_seconds)
-    except BaseException:
-        database.close()
-        raise
-    return database
+        if not path.exists():
+            draft = path.with_name(f"{path.name}.{uuid.uuid4()}")
+            draft.write_text(f"{uuid.uuid4()}\n")
+            try:
+                with suppress(FileExistsError):  # another process was faster
+                    path.hardlink_to(draft)
+            finally:
+                draft.unlink()
+        home_id = path.read_text().strip()
+    except UnicodeDecodeError:
+        home_id = ""
+    if not home_id:
+        raise StorageError(f"{path} is no name; restore it from its backup, or remove it if no recordings wait here")
+    return home_id[:36]
 
 
-def _path_of(url: str) -> Path:
-    try:
-        address = make_url(url)
-    except ArgumentError as error:
-        raise StorageError("the database URL is not one; write sqlite:///FOLDER/callwright.db") from error
-    if address.drivername not in {"sqlite", "sqlite+pysqlite"}:
-        raise StorageError(f"databases of type {address.drivername} are not supported yet; use sqlite:///…")
-    if address.query or address.database in {None, "", ":memory:"} or str(address.database).startswith("file:"):
-        raise StorageError("the database must be a plain file: sqlite:///FOLDER/callwright.db")
-    return Path(str(address.database)).absolute()
-
-
-def _engine(address: URL, begin: str, busy_timeout_seconds: float, *, read_only: bool) -> Engine:
-    engine = create_engine(
-        address,
-        pool_size=1,
-        max_overflow=0,
-        hide_parameters=True,  # error texts go to logs; parameters are numbers, texts and secrets
-        connect_args={"timeout": busy_timeout_seconds},
-    )
-
-    def set_up(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself; `begin` below does
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine, "connect", set_up)
-    event.listen(engine, "begin", start)
-    return engine
-
-
-def _revision(engine: Engine) -> str | None:
+def revision_of(engine: Engine) -> str | None:
+    """The schema that is there; None when there is none."""
     with engine.begin() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        return revision_in(connection)
 
 
-def _bring_up_to_date(database: Database, wait_seconds: float | None) -> None:
-    """Migrate when needed. Whoever migrates holds the folder's lock, so no running server loses its schema.
-
-    `wait_seconds` is how long to wait for the lock and for whoever has it; None when it is ours already.
-    """
-    if _revision(database.write) == SCHEMA_REVISION:
-        return
-    lock = database.lock
-    if wait_seconds is not None:
-        give_up_at = time.monotonic() + wait_seconds
-        while not lock.acquire():
-            if _revision(database.write) == SCHEMA_REVISION:  # the holder was about to migrate itself
-                return
-            if time.monotonic() > give_up_at:
-                raise StorageError(
-                    f"the database {database.path} is of another version and in use by {lock.holder()}; stop that first"
-                )
-            time.sleep(MIGRATION_POLL_SECONDS)
-    try:
-        _migrate(database)
-    finally:
-        if wait_seconds is not None:
-            lock.release()
+def revision_in(connection: Connection) -> str | None:
+    """The same within a transaction."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def _migrate(database: Database) -> None:
+def migrate(engine: Engine, lock: Callable[[Connection], object] | None = None) -> None:
+    """Bring the schema to `SCHEMA_REVISION` in one transaction, which begins with `lock`."""
     from callwright.storage.migrate import upgrade  # here, because Alembic takes a tenth of a second to load
 
-    with database.write.begin() as connection:
+    with engine.begin() as connection:
+        if lock is not None:
+            lock(connection)
+            if revision_in(connection) == SCHEMA_REVISION:  # another node was faster
+                return
         upgrade(connection)

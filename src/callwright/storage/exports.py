@@ -8,7 +8,7 @@ import zlib
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, or_, select, update
 
 from callwright.storage import idempotency
 from callwright.storage.idempotency import KeptAnswer
@@ -34,11 +34,23 @@ EXPORTS = select(
 ONE_EXPORT = EXPORTS.where(exports.c.job_id == bindparam("this_job_id"))
 EXPORT_BY_TOKEN = EXPORTS.where(exports.c.token_digest == bindparam("this_digest"))
 # OPEN_EXPORT stands word for word as in its index, or SQLite does not use that.
-NEXT_EXPORT = EXPORTS.where(OPEN_EXPORT).order_by(exports.c.created_at).limit(1)
+_ours = exports.c.node_id == bindparam("this_node_id")
+NEXT_EXPORT = (
+    EXPORTS.where(OPEN_EXPORT, or_(exports.c.lease_until.is_(None), exports.c.lease_until <= bindparam("now"), _ours))
+    .order_by(exports.c.created_at)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
 OPEN_EXPORTS_OF = select(func.count()).where(exports.c.sub_account_id == bindparam("this_sub_account_id"), OPEN_EXPORT)
 _open = (exports.c.job_id == bindparam("this_job_id"), OPEN_EXPORT)
-START_EXPORT = update(exports).where(*_open).values(state=ExportState.RUNNING.value)
-FINISH_EXPORT = update(exports).where(*_open).values(state=bindparam("new_state"), expires_at=bindparam("until"))
+START_EXPORT = (
+    update(exports)
+    .where(*_open)
+    .values(state=ExportState.RUNNING.value, node_id=bindparam("new_node_id"), lease_until=bindparam("until"))
+)
+GO_ON = update(exports).where(*_open, _ours).values(lease_until=bindparam("until"))
+FINISH_EXPORT = update(exports).where(*_open, _ours).values(state=bindparam("new_state"), expires_at=bindparam("until"))
+RELEASE_EXPORTS = update(exports).where(OPEN_EXPORT, _ours).values(lease_until=None)
 CANCEL_EXPORT = (
     update(exports)
     .where(exports.c.job_id == bindparam("this_job_id"))
@@ -95,28 +107,36 @@ def find_by_token(connection: Connection, box: SecretsBox, token_digest: str) ->
     return None if row is None else _export(row, box)
 
 
-def start_next(connection: Connection, box: SecretsBox) -> StoredExport | None:
-    """The oldest job that waits or was cut off, running from now on and with nothing written; None when all is done."""
-    row = connection.execute(NEXT_EXPORT).mappings().first()
+def start_next(
+    connection: Connection, box: SecretsBox, node_id: str, now: float, lease_until: float | None
+) -> StoredExport | None:
+    """The oldest job that waits or was cut off, running from now on and with nothing written; None when all is done.
+
+    Until `lease_until` no other node takes it over; None when there are no others.
+    """
+    row = connection.execute(NEXT_EXPORT, {"now": now, "this_node_id": node_id}).mappings().first()
     if row is None:
         return None
     values = {"this_job_id": row["job_id"]}
     connection.execute(DELETE_PIECES, values)
-    connection.execute(START_EXPORT, values)
+    connection.execute(START_EXPORT, {**values, "new_node_id": node_id, "until": lease_until})
     return replace(_export(row, box), state=ExportState.RUNNING)
 
 
-def add_piece(connection: Connection, job_id: str, number: int, body: bytes) -> bool:
-    """Keep the next piece, compressed by the caller; False when the job was cancelled meanwhile."""
-    if connection.execute(START_EXPORT, {"this_job_id": job_id}).rowcount != 1:
+def add_piece(  # one piece, whole
+    connection: Connection, job_id: str, node_id: str, number: int, body: bytes, lease_until: float | None
+) -> bool:
+    """Keep the next piece, compressed by the caller; False when the job was cancelled, or taken over, meanwhile."""
+    values = {"this_job_id": job_id, "this_node_id": node_id, "until": lease_until}
+    if connection.execute(GO_ON, values).rowcount != 1:
         return False
     connection.execute(INSERT_PIECE, {"job_id": job_id, "number": number, "body": body})
     return True
 
 
-def finish(connection: Connection, job_id: str, state: ExportState, expires_at: float | None) -> bool:
-    """The end of a job; False when it was cancelled meanwhile. Unless it succeeded, its pieces go."""
-    values = {"this_job_id": job_id, "new_state": state.value, "until": expires_at}
+def finish(connection: Connection, job_id: str, node_id: str, state: ExportState, expires_at: float | None) -> bool:
+    """The end of a job; False when it was cancelled or taken over meanwhile. Unless it succeeded, its pieces go."""
+    values = {"this_job_id": job_id, "this_node_id": node_id, "new_state": state.value, "until": expires_at}
     if connection.execute(FINISH_EXPORT, values).rowcount != 1:
         return False
     if state is not ExportState.SUCCEEDED:

@@ -43,10 +43,14 @@ _written = ("digest", "state", "status", "body", "session_id", "created_at")
 
 
 def _keep_answer(query: Upsert) -> Insert:
-    return query.values(state="DONE").on_conflict_do_update(
-        index_elements=[idempotency.c.sub_account_id, idempotency.c.key],
-        set_={name: query.excluded[name] for name in _written},
-        where=idempotency.c.created_at <= bindparam("kept_since"),
+    return (
+        query.values(state="DONE")
+        .on_conflict_do_update(
+            index_elements=[idempotency.c.sub_account_id, idempotency.c.key],
+            set_={name: query.excluded[name] for name in _written},
+            where=idempotency.c.created_at <= bindparam("kept_since"),
+        )
+        .execution_options(preserve_rowcount=True)
     )
 
 
@@ -63,6 +67,11 @@ FIND_ANSWER = select(
     idempotency.c.sub_account_id == bindparam("this_sub_account_id"),
     idempotency.c.key == bindparam("this_key"),
     idempotency.c.created_at > bindparam("kept_since"),
+)
+TAKE_BACK = delete(idempotency).where(
+    idempotency.c.sub_account_id == bindparam("this_sub_account_id"),
+    idempotency.c.key == bindparam("this_key"),
+    idempotency.c.session_id == bindparam("made_id"),
 )
 _old = (
     select(idempotency.c.sub_account_id, idempotency.c.key)
@@ -95,6 +104,12 @@ def find(connection: Connection, sub_account_id: str, key: str, now: float) -> K
     if row is None or row.status is None:
         return None
     return KeptAnswer(sub_account_id, key, row.digest, row.status, row.body, row.session_id)
+
+
+def take_back(connection: Connection, answer: KeptAnswer) -> None:
+    """Remove an answer that nobody got."""
+    values = {"this_sub_account_id": answer.sub_account_id, "this_key": answer.key, "made_id": answer.made_id}
+    connection.execute(TAKE_BACK, values)
 
 
 def forget_old(connection: Connection, now: float) -> int:

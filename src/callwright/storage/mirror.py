@@ -71,6 +71,11 @@ class Mirror:
         self._checked_at = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
 
+    @property
+    def trunks_edition(self) -> int:
+        """As of the last reading."""
+        return self._editions.get(editions.TRUNKS, NEVER_CHANGED)
+
     def is_old(self) -> bool:
         """Whether it must be made fresh before it is relied on."""
         return self._clock() - self._checked_at > AGE_SECONDS

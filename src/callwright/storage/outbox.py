@@ -21,7 +21,7 @@ MOST_ERROR_LENGTH: Final = 500
 MOST_DUE_STATUSES: Final = 1_000
 """VCS that may wait for one endpoint; more are dropped, as they are best effort (contract §6)."""
 
-_endpoint = (
+endpoint_is_there = (
     exists()
     .where(
         webhooks.c.sub_account_id == deliveries.c.sub_account_id,
@@ -45,7 +45,7 @@ MAKE_DUE = (
         deliveries.c.state == DeliveryState.OWED.value,
     )
     .values(
-        state=case((_endpoint, DeliveryState.DUE.value), else_=DeliveryState.NO_ENDPOINT.value),
+        state=case((endpoint_is_there, DeliveryState.DUE.value), else_=DeliveryState.NO_ENDPOINT.value),
         body=bindparam("new_body"),
         due_since=bindparam("now"),
         next_attempt_at=bindparam("now"),
@@ -83,7 +83,7 @@ NOTE_RETRY = (
     update(deliveries)
     .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
     .values(
-        state=case((_endpoint, DeliveryState.DUE.value), else_=DeliveryState.HELD.value),
+        state=case((endpoint_is_there, DeliveryState.DUE.value), else_=DeliveryState.HELD.value),
         attempts=bindparam("number"),
         next_attempt_at=bindparam("retry_at"),
     )
@@ -122,6 +122,17 @@ ATTEMPTS = (
     .where(delivery_attempts.c.delivery_id == bindparam("this_delivery_id"))
     .order_by(delivery_attempts.c.number)
 )
+# Since when, because one that is sent again has a week as if it were new; most have no tries at all.
+_tries = case(
+    (deliveries.c.attempts == 0, 0),
+    else_=select(func.count())
+    .where(
+        delivery_attempts.c.delivery_id == deliveries.c.delivery_id,
+        delivery_attempts.c.at >= deliveries.c.due_since,
+    )
+    .correlate(deliveries)
+    .scalar_subquery(),
+)
 DUE_OF_ENDPOINT = (
     select(
         deliveries.c.delivery_id,
@@ -131,6 +142,7 @@ DUE_OF_ENDPOINT = (
         deliveries.c.kind,
         deliveries.c.body,
         deliveries.c.attempts,
+        _tries.label("tries"),
         deliveries.c.next_attempt_at,
         webhooks.c.url,
         webhooks.c.http_auth_header,
@@ -291,6 +303,7 @@ def due(connection: Connection, box: SecretsBox, sub_account_id: str, kind: str,
             http_auth_header=None if row["http_auth_header"] is None else box.open(row["http_auth_header"], place),
             body=row["body"],
             attempts=row["attempts"],
+            tries=row["tries"],
             next_attempt_at=row["next_attempt_at"],
         )
         for row in rows

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, Insert, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Insert, RowMapping, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callwright.errors import StorageError
@@ -54,14 +54,16 @@ RECORDINGS_OF = _ended.where(recordings.c.session_id == bindparam("this_session_
     recordings.c.started_at, recordings.c.recording_id
 )
 ONE_RECORDING = select(*_RECORDING).where(recordings.c.recording_id == bindparam("this_recording_id"))
+# The file is in one data folder, and in no other that shares the database. Earlier versions wrote none.
+_here = or_(recordings.c.node_id == bindparam("this_home_id"), recordings.c.node_id.is_(None))
 # OPEN_RECORDING stands word for word as in its index, or SQLite does not use that.
 DUE_RECORDINGS = (
     select(*_RECORDING)
-    .where(OPEN_RECORDING, recordings.c.next_attempt_at.is_not(None))
+    .where(OPEN_RECORDING, _here, recordings.c.next_attempt_at.is_not(None))
     .order_by(recordings.c.next_attempt_at)
     .limit(bindparam("most"))
 )
-UNREADY_RECORDINGS = select(*_RECORDING).where(OPEN_RECORDING, recordings.c.next_attempt_at.is_(None))
+UNREADY_RECORDINGS = select(*_RECORDING).where(OPEN_RECORDING, _here, recordings.c.next_attempt_at.is_(None))
 INSERT_RECORDING = insert(recordings)
 _open = (recordings.c.recording_id == bindparam("this_recording_id"), OPEN_RECORDING)
 NOTE_READY = (
@@ -151,8 +153,9 @@ def begin(  # one row, whole
     leg_id: str,
     started_at: float,
     path: str | None,
+    home_id: str | None,
 ) -> None:
-    """Write a recording that goes on now."""
+    """Write a recording that goes on now, in the data folder `home_id` (None: there is but one)."""
     connection.execute(
         INSERT_RECORDING,
         {
@@ -164,6 +167,7 @@ def begin(  # one row, whole
             "started_at": started_at,
             "path": path,
             "attempts": 0,
+            "node_id": home_id,
         },
     )
 
@@ -175,14 +179,17 @@ def make_ready(connection: Connection, recording_id: str, path: str, duration_se
         raise StorageError(f"recording {recording_id} is unknown or over")
 
 
-def due(connection: Connection, limit: int) -> tuple[StoredRecording, ...]:
-    """The next to be uploaded, by the time of their next try, which may lie in the future."""
-    return tuple(_recording(row) for row in connection.execute(DUE_RECORDINGS, {"most": limit}).mappings())
+def due(connection: Connection, home_id: str | None, limit: int) -> tuple[StoredRecording, ...]:
+    """The next to be uploaded from a data folder, by the time of their next try, which may lie in the future."""
+    rows = connection.execute(DUE_RECORDINGS, {"this_home_id": home_id, "most": limit}).mappings()
+    return tuple(_recording(row) for row in rows)
 
 
-def unready(connection: Connection) -> tuple[StoredRecording, ...]:
-    """All that were begun and have no whole file."""
-    return tuple(_recording(row) for row in connection.execute(UNREADY_RECORDINGS).mappings())
+def unready(connection: Connection, home_id: str | None) -> tuple[StoredRecording, ...]:
+    """All that were begun in a data folder and have no whole file."""
+    return tuple(
+        _recording(row) for row in connection.execute(UNREADY_RECORDINGS, {"this_home_id": home_id}).mappings()
+    )
 
 
 def recordings_of(connection: Connection, session_id: str) -> tuple[StoredRecording, ...]:

@@ -169,6 +169,8 @@ class DueDelivery:
     body: bytes
     attempts: int
     "tries made so far"
+    tries: int
+    "those since it was due, or was to be sent again"
     next_attempt_at: float
 
 
@@ -184,6 +186,11 @@ class DeliveryAttempt:
     "HTTP status, None when no answer came"
     error: str | None
     elapsed_ms: int
+
+    @property
+    def succeeded(self) -> bool:
+        """The receiver took it."""
+        return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,7 +272,7 @@ recordings = Table(
     Column("next_attempt_at", Double),
     Column("last_error", Text),
     Column("delivery_id", String(36)),  # of the event that tells of its end
-    Column("node_id", String(36)),  # on whose disk the file is
+    Column("node_id", String(36)),  # which data folder has the file: its `home.id`, the same at every start
     CheckConstraint(
         "state IN ('PROCESSING', 'PROCESSING_FAILED', 'UPLOAD_COMPLETED', 'UPLOAD_FAILED')",
         name="state",
@@ -394,4 +394,12 @@ trunks = Table(
     Column("name", String(100), primary_key=True),
     Column("settings", Text, nullable=False),  # JSON of its table; secrets are sealed by secrets_box
     Column("updated_at", Double, nullable=False),
+)
+
+# A text sealed with the key of this database's secrets, so that a node with another key notices at once.
+secrets_check = Table(
+    "secrets_check",
+    metadata,
+    Column("check_id", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
 )

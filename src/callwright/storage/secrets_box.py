@@ -40,6 +40,11 @@ def verification_place(session_id: str) -> str:
     return f"verifications/{session_id}/code"
 
 
+def trunk_place(name: str, key: str) -> str:
+    """What a secret of a trunk is bound to."""
+    return f"trunks/{name}/{key}"
+
+
 def read_or_create_key(path: Path) -> bytes:
     """The key in `path`; made with mode 0600 when there is none. Safe against two processes doing it at once.
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
+    delete,
     func,
     insert,
     select,
@@ -39,7 +40,14 @@ from callwright.storage.records import (
     decode_summary,
     decode_trace,
 )
-from callwright.storage.schema import OPEN_SESSION, dial_intents, session_destinations, sessions, traces
+from callwright.storage.schema import (
+    OPEN_SESSION,
+    deliveries,
+    dial_intents,
+    session_destinations,
+    sessions,
+    traces,
+)
 from callwright.telemetry.trace import Trace
 
 MOST_RECENT: Final = 1_000
@@ -79,6 +87,11 @@ FINISH = (
     )
 )
 STATE = select(sessions.c.state).where(sessions.c.session_id == bindparam("this_session_id"))
+STATE_TO_KEEP = STATE.with_for_update(key_share=True)
+TAKE_BACK = tuple(
+    delete(table).where(table.c.session_id == bindparam("this_session_id"))
+    for table in (deliveries, dial_intents, session_destinations, sessions)  # who refers goes first
+)
 SESSIONS = select(
     sessions.c.session_id,
     sessions.c.sub_account_id,
@@ -177,6 +190,14 @@ def accept_incoming(
     outbox.owe(connection, intent.session_id, sub_account_id, "VSS")
 
 
+def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None = None) -> None:
+    """Remove a session that nobody was told of: who asked for it was refused before it was known to be written."""
+    if kept is not None:
+        idempotency.take_back(connection, kept)
+    for query in TAKE_BACK:
+        connection.execute(query, {"this_session_id": session_id})
+
+
 def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
     """Write down that a leg is about to be dialled.
 
@@ -184,7 +205,7 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
     """
     session = {"this_session_id": intent.session_id}
     if connection.execute(MARK_DIALLED, session).rowcount != 1:
-        if connection.execute(STATE, session).scalar_one_or_none() != SessionState.DIALLED:
+        if connection.execute(STATE_TO_KEEP, session).scalar_one_or_none() != SessionState.DIALLED:
             raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
         if intent.destination is not None:
             _note_destination(connection, intent.session_id, intent.destination)

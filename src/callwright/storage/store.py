@@ -25,9 +25,11 @@ from callwright.contract.session_list import SessionQuery
 from callwright.errors import StorageError
 from callwright.storage import accounts, outbox, sessions
 from callwright.storage.access import MakeQueue
-from callwright.storage.database import Database, open_database
+from callwright.storage.database import Database
 from callwright.storage.idempotency import KeptAnswer
 from callwright.storage.keys import LAST_USED_SECONDS, check_preset, new_key_text
+from callwright.storage.opening import KEY_FILE_NAME as KEY_FILE_NAME
+from callwright.storage.opening import open_database, open_secrets
 from callwright.storage.records import (
     ApiKey,
     DeliveryAttempt,
@@ -42,15 +44,15 @@ from callwright.storage.records import (
     encode_summary,
     encode_trace,
 )
-from callwright.storage.secrets_box import SecretsBox, read_or_create_key
+from callwright.storage.secrets_box import SecretsBox
 from callwright.storage.store_events import EventStore
 from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_idempotency import IdempotencyStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
+from callwright.storage.store_trunks import TrunkStore
 from callwright.storage.store_verifications import VerificationStore
 from callwright.storage.store_webhooks import WebhookStore
-from callwright.storage.transactions import Transactions
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.trace import Trace
 
@@ -58,12 +60,20 @@ _log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS: Final = 0.9
 """How long a transaction waits for another process. Twice that is the longest wait: one batch ahead, one's own."""
-KEY_FILE_NAME: Final = "secrets.key"
 MOST_WAITING_FOR_EVENTS: Final = 2_000
 """With more changes than this waiting for the disk, best-effort events are dropped."""
 
 
-class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventStore, WebhookStore, IdempotencyStore):
+class Store(
+    NumberStore,
+    RecordingStore,
+    ExportStore,
+    VerificationStore,
+    EventStore,
+    WebhookStore,
+    IdempotencyStore,
+    TrunkStore,
+):
     """An open database. Made by `Store.open`, used on one event loop, closed at the end."""
 
     def __init__(
@@ -73,7 +83,7 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         clock: Clock,
         *,
         node_id: str,
-        transactions: MakeQueue = Transactions,
+        transactions: MakeQueue | None = None,
     ) -> None:
         super().__init__(database, box, clock, node_id=node_id, transactions=transactions)
         self._noting: asyncio.Task[None] | None = None
@@ -84,31 +94,31 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         cls,
         url: str,
         *,
+        folder: Path | None = None,
         clock: Clock | None = None,
         exclusive: bool = True,
         key_file: Path | None = None,
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         node_id: str | None = None,
-        transactions: MakeQueue = Transactions,
+        transactions: MakeQueue | None = None,
     ) -> Self:
-        """Open the database at `url` (`sqlite:///FOLDER/callwright.db`); make and migrate it when needed.
+        """Open the database at `url` and migrate it when needed: `sqlite:///FOLDER/callwright.db`, which is made, or
+        `postgresql://…`, of which `folder` is the data folder.
 
         `exclusive` is for the one server on a data folder; other commands pass False and may run beside it. `key_file`
-        holds the key that secrets are sealed with; it is made beside the database unless told otherwise. `node_id`
-        names this process among those that share the database (None: a new one). `transactions` makes what runs the
-        requests; a simulation hands in its own. Raises
-        StorageError when the folder is taken (naming the process), the schema is newer than this program, or the URL
-        or key file cannot be used.
+        holds the key that secrets are sealed with; it is in the data folder unless told otherwise. `node_id` names this
+        process among those that share the database (None: a new one). `transactions` makes what runs the requests; a
+        simulation hands in its own. Raises StorageError when the folder is taken (naming the process), the schema is
+        newer than this program, or the URL or key file cannot be used.
         """
 
         def open_all() -> tuple[Database, SecretsBox]:
-            database = open_database(url, exclusive=exclusive, busy_timeout_seconds=busy_timeout_seconds)
+            database = open_database(url, folder, exclusive=exclusive, busy_timeout_seconds=busy_timeout_seconds)
             try:
-                key = read_or_create_key(key_file or database.path.with_name(KEY_FILE_NAME))
+                return database, open_secrets(database, key_file)
             except BaseException:
                 database.close()
                 raise
-            return database, SecretsBox(key)
 
         database, box = await asyncio.to_thread(open_all)
         return cls(
@@ -141,7 +151,8 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
         """
         encoded = encode_callflow(callflow)
         await self._change(
-            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at, kept)
+            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at, kept),
+            undo=lambda connection: sessions.take_back(connection, session_id, kept),
         )
 
     async def accept_incoming(  # one call, whole
@@ -166,7 +177,8 @@ class Store(NumberStore, RecordingStore, ExportStore, VerificationStore, EventSt
             leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True, dialog=dialog
         )
         await self._change(
-            lambda connection: sessions.accept_incoming(connection, sub_account_id, callflow, encoded, intent)
+            lambda connection: sessions.accept_incoming(connection, sub_account_id, callflow, encoded, intent),
+            undo=lambda connection: sessions.take_back(connection, session_id),
         )
 
     async def record_dial_intent(  # one leg, whole

@@ -13,6 +13,8 @@ from callwright.storage.records import ExportState, StoredExport, StoredSession
 
 TOKEN_BYTES = 32
 COMPRESSION = 6
+EXPORT_LEASE_SECONDS = 60.0
+"""From one piece of a job to the next; whoever is later has died, and another node begins the job anew."""
 
 
 class ExportStore(Access):
@@ -60,16 +62,24 @@ class ExportStore(Access):
 
     async def start_next_export(self) -> StoredExport | None:
         """The oldest job that waits, or that an earlier process left: running, with nothing written. None: all done."""
-        return await self._change(lambda connection: exports.start_next(connection, self._box))
+        now, lease_until = self._clock(), self._lease(EXPORT_LEASE_SECONDS)
+        return await self._change(
+            lambda connection: exports.start_next(connection, self._box, self.node_id, now, lease_until)
+        )
 
     async def add_export_piece(self, job_id: str, number: int, text: str) -> bool:
         """Keep a piece of what a job writes, numbered from 0; False when the job was cancelled."""
         body = await asyncio.to_thread(zlib.compress, text.encode(), COMPRESSION)
-        return await self._change(lambda connection: exports.add_piece(connection, job_id, number, body))
+        lease_until = self._lease(EXPORT_LEASE_SECONDS)
+        return await self._change(
+            lambda connection: exports.add_piece(connection, job_id, self.node_id, number, body, lease_until)
+        )
 
     async def finish_export(self, job_id: str, state: ExportState, expires_at: float | None = None) -> bool:
         """The end of a job; False when it was cancelled. What it wrote stays until `expires_at` if it SUCCEEDED."""
-        return await self._change(lambda connection: exports.finish(connection, job_id, state, expires_at))
+        return await self._change(
+            lambda connection: exports.finish(connection, job_id, self.node_id, state, expires_at)
+        )
 
     async def export_piece(self, job_id: str, number: int) -> bytes | None:
         """One piece, UTF-8; None after the last."""

@@ -9,7 +9,10 @@ ENDS = frozenset({RecordingState.PROCESSING_FAILED, RecordingState.UPLOAD_COMPLE
 
 
 class RecordingStore(Access):
-    """Push configs, recordings from their beginning to their upload, and the VRU that tells of it."""
+    """Push configs, recordings from their beginning to their upload, and the VRU that tells of it.
+
+    Files lie in a data folder: of those that wait, each process sees those of its own.
+    """
 
     async def put_push_config(self, sub_account_id: str, config: PushConfig) -> None:
         """Store where a sub-account's recordings go, or replace it. StorageError: no such sub-account."""
@@ -36,7 +39,7 @@ class RecordingStore(Access):
         """Write down that a recording goes on; with the spool's `path`, a crash loses no track of the file."""
         await self._change(
             lambda connection: recordings.begin(
-                connection, recording_id, session_id, sub_account_id, leg_id, started_at, path
+                connection, recording_id, session_id, sub_account_id, leg_id, started_at, path, self.home_id
             )
         )
 
@@ -49,11 +52,11 @@ class RecordingStore(Access):
 
     async def due_recordings(self, limit: int) -> tuple[StoredRecording, ...]:
         """The next to be uploaded, by the time of their next try (which may lie in the future)."""
-        return await self._ask(lambda connection: recordings.due(connection, limit))
+        return await self._ask(lambda connection: recordings.due(connection, self.home_id, limit))
 
     async def unready_recordings(self) -> tuple[StoredRecording, ...]:
         """All that were begun and never became ready: after a start, those that a crash cut off."""
-        return await self._ask(recordings.unready)
+        return await self._ask(lambda connection: recordings.unready(connection, self.home_id))
 
     async def note_upload_attempt(self, recording_id: str, error: str, next_attempt_at: float) -> None:
         """A try to upload failed and is to be repeated. StorageError when the recording is unknown or over."""

@@ -1,31 +1,29 @@
 """Group commit: one thread, one connection, and everything that waits shares one transaction and one fsync.
 
-While a commit waits for the disk, the next requests gather; they become the next batch. A batch runs as if each
-request were alone in it: should one fail, the batch is rolled back and run again with a savepoint around each request,
-so that the failing one fails alone. (Savepoints around every request from the start cost five times the insert that
-they guard.) A database that is away, locked or full fails the whole batch, of which nothing is written.
-
+While a commit waits for the disk, the next requests gather; they become the next batch (batch.py says how it runs).
 Who can wait says so: a request with patience is kept back for a moment, to share the commit of one without. A commit
 costs more than most of what is in it, and of a session's four changes only two are waited for by somebody outside.
 
-Requests are therefore functions of a connection that touch nothing else and may be called twice. Questions run the
-same way on a second thread and connection: a transaction and a change of threads cost several times a small query.
+Questions run the same way on threads and connections of their own: a transaction and a change of threads cost several
+times a small query.
+
+A database at the other end of a network may not answer at all. With a limit, whoever has waited that long is told
+"unavailable", and the connection is cut; until the thread knows how that ended, new requests are refused at once.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from callwright.errors import StorageError, StorageUnavailable
-from callwright.storage import event_log
-from callwright.storage.faults import storage_error, translated
+from callwright.storage.batch import Request as Request
+from callwright.storage.batch import run_batch as run_batch
+from callwright.storage.steady import Batch, SteadyConnection
 
 T = TypeVar("T")
 
@@ -36,105 +34,32 @@ PATIENCE_SECONDS: Final = 0.02
 """How long a patient request waits for company."""
 ENOUGH_COMPANY: Final = 8
 """So many patient requests are company enough. Not more: as many tries of one webhook may wait to be written down."""
-
-
-@dataclass(slots=True)
-class Request:
-    """One request on its way: what to do, who waits, and how it went."""
-
-    work: Callable[[Connection], object]
-    future: "asyncio.Future[Any]"
-    "typed by `Transactions.run`, which made it"
-    result: object = None
-    error: BaseException | None = None
-
-    def settle(self) -> None:
-        """Tell the one who waits. One who was cancelled is gone; what is written stays written."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
-
-
-def run_batch(connection: Connection, batch: list[Request]) -> None:
-    """Run a batch to its end: afterwards each request has its result, durably, or its error.
-
-    Raises StorageUnavailable when the database is away, locked or full; then nothing of the batch is written.
-    """
-    with translated():
-        if len(batch) == 1:
-            _run_alone(connection, batch[0])
-        elif not _run_together(connection, batch):
-            _run_guarded(connection, batch)
-
-
-def _run_alone(connection: Connection, request: Request) -> None:
-    """One that is alone needs no savepoint: the transaction is its own."""
-    try:
-        with connection.begin(), translated():
-            event_log.forget(connection)
-            request.result = request.work(connection)
-            event_log.write(connection)
-    except StorageUnavailable:
-        raise
-    except StorageError as error:
-        request.error = error
-
-
-def _run_together(connection: Connection, batch: list[Request]) -> bool:
-    """The fast way, without savepoints. False when a request failed, and nothing was written."""
-    try:
-        with connection.begin(), translated():
-            event_log.forget(connection)
-            for request in batch:
-                request.result = request.work(connection)
-            event_log.write(connection)
-    except StorageUnavailable:
-        raise
-    except StorageError:
-        return False
-    return True
-
-
-def _run_guarded(connection: Connection, batch: list[Request]) -> None:
-    """The careful way: a savepoint around each request, so that one that fails takes nobody along."""
-    with connection.begin():
-        for request in batch:
-            try:
-                event_log.forget(connection)
-                with connection.begin_nested():
-                    request.result = request.work(connection)
-                    event_log.write(connection)
-            except StorageUnavailable:
-                raise
-            except StorageError as error:
-                request.error = error
-            except SQLAlchemyError as error:
-                request.error = storage_error(error)
-                if isinstance(request.error, StorageUnavailable):
-                    raise
+STOP_SECONDS: Final = 5.0
+"""How long a database that does not answer is waited for at the end."""
 
 
 class Transactions:
     """One thread with one connection, and the requests that wait for it. Used on the event loop's thread."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, name: str, limit_seconds: float | None = None) -> None:
+        """`limit_seconds` is the longest wait for an answer; None: as long as it takes."""
         self._loop = asyncio.get_running_loop()
         self._name = name
-        self._batches: SimpleQueue[list[Request] | None] = SimpleQueue()
+        self._limit_seconds = limit_seconds
+        self._steady = SteadyConnection(engine, 0.0 if limit_seconds is None else limit_seconds)
+        self._batches: SimpleQueue[Batch | None] = SimpleQueue()
         "for the thread; None is the last"
         self._thread: threading.Thread | None = None
-        self._connection: Connection | None = None
-        "made, used and closed on the thread"
         self._waiting: list[Request] = []
         self._urgent = False
         "somebody without patience is among those who wait"
         self._busy = False
+        self._is_stuck = False
+        "the batch that runs was given up"
         self._company: asyncio.TimerHandle | None = None
         "until when those who wait are kept back"
+        self._limits: list[asyncio.TimerHandle] = []
+        "of the batch that runs"
         self._closing: asyncio.Future[None] | None = None
 
     @property
@@ -142,18 +67,31 @@ class Transactions:
         """How many requests wait for the next batch."""
         return len(self._waiting)
 
-    async def run(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
+    @property
+    def load(self) -> float:
+        """How much a new request would wait for; infinite while nothing is answered."""
+        return float("inf") if self._is_stuck else len(self._waiting) + self._busy
+
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        patient: bool = False,
+        undo: Callable[[Connection], object] | None = None,
+    ) -> T:
         """Run `work` in a transaction; durable when this returns. A `patient` one may be kept back for a moment.
 
-        Raises StorageUnavailable (nothing was written, trying later may work) or StorageError. Cancelling the wait
-        does not undo the write.
+        Raises StorageUnavailable (nothing was written, trying later may work) or StorageError. Should it turn out
+        later that it was written after all, `undo` takes it back. Cancelling the wait does not undo the write.
         """
         if self._closing is not None:
             raise StorageError("the store is closed")
+        if self._is_stuck:
+            raise _no_answer()
         if len(self._waiting) >= MOST_WAITING:
             raise StorageUnavailable(f"{MOST_WAITING} requests are waiting: the disk does not keep up")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(Request(work, future))
+        self._waiting.append(Request(work, future, undo, self._loop.time()))
         self._urgent = self._urgent or not patient
         if not self._busy:
             self._begin_in_time()
@@ -167,10 +105,14 @@ class Transactions:
                 self._begin_in_time()  # nobody else will come
             elif not self._busy:
                 self._closing.set_result(None)
-        await asyncio.shield(self._closing)
+        if self._limit_seconds is None:
+            await asyncio.shield(self._closing)
+        else:
+            await asyncio.wait([self._closing], timeout=self._limit_seconds + STOP_SECONDS)
         if self._thread is not None:
+            self._steady.stop()
             self._batches.put(None)
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, None if self._limit_seconds is None else STOP_SECONDS)
             self._thread = None
 
     def _begin_in_time(self) -> None:
@@ -189,15 +131,44 @@ class Transactions:
         self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        batch, self._waiting = self._waiting[:MOST_IN_ONE], self._waiting[MOST_IN_ONE:]
+        if self._limit_seconds is not None:
+            self._shed(self._loop.time() - self._limit_seconds / 2)
+        requests, self._waiting = self._waiting[:MOST_IN_ONE], self._waiting[MOST_IN_ONE:]
         self._urgent = self._urgent and bool(self._waiting)
+        batch = Batch(requests)
+        if self._limit_seconds is not None:
+            now = self._loop.time()
+            self._limits = [
+                self._loop.call_at(requests[0].asked_at + self._limit_seconds, self._give_up, batch),
+                self._loop.call_at(now + self._limit_seconds, self._steady.cut),
+            ]
         if self._thread is None:  # a daemon: a process that ends without closing waits for nobody
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         self._batches.put(batch)
 
-    def _finish(self, batch: list[Request], failure: BaseException | None) -> None:
-        for request in batch:
+    def _shed(self, asked_before: float) -> None:
+        """Refuse who has waited too long to be answered in time; the first of the others, at least, is carried out."""
+        while len(self._waiting) > 1 and self._waiting[0].asked_at < asked_before:
+            late = self._waiting.pop(0)
+            if not late.future.done():
+                late.future.set_exception(StorageUnavailable("the database does not keep up"))
+
+    def _give_up(self, batch: Batch) -> None:
+        """Nobody waits any longer, neither for this batch nor for what is behind it."""
+        if not batch.settle():
+            return  # it is finished, and about to say so
+        self._is_stuck = True
+        late, self._waiting, self._urgent = [*batch.requests, *self._waiting], [], False
+        for request in late:
+            if not request.future.done():
+                request.future.set_exception(_no_answer())
+
+    def _finish(self, batch: Batch, failure: BaseException | None) -> None:
+        for limit in self._limits:
+            limit.cancel()
+        self._limits, self._is_stuck = [], False
+        for request in batch.requests:
             request.error = failure or request.error
             request.settle()
         if self._waiting and (self._urgent or len(self._waiting) >= ENOUGH_COMPANY or self._closing is not None):
@@ -215,18 +186,14 @@ class Transactions:
             while (batch := self._batches.get()) is not None:
                 failure: BaseException | None = None
                 try:
-                    self._run(batch)
+                    self._steady.run(batch)
                 except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
                     failure = error
                 with suppress(RuntimeError):  # the loop ended without closing the store: nobody waits any more
                     self._loop.call_soon_threadsafe(self._finish, batch, failure)
         finally:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._steady.close()
 
-    def _run(self, batch: list[Request]) -> None:
-        if self._connection is None:
-            with translated():
-                self._connection = self._engine.connect()
-        run_batch(self._connection, batch)
+
+def _no_answer() -> StorageUnavailable:
+    return StorageUnavailable("the database is away: it does not answer")

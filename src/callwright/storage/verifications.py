@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from callwright.contract.otp_session import Verification, VerificationStatus
 from callwright.errors import ContractError
+from callwright.storage import accounts
 from callwright.storage.schema import WAITING_VERIFICATION, verifications
 from callwright.storage.secrets_box import SecretsBox, verification_place
 
@@ -73,6 +74,9 @@ def ask(
     """
     waiting = {"this_sub_account_id": sub_account_id, "this_destination": destination}
     row = connection.execute(LAST_WAITING, waiting).mappings().first()
+    if row is None:  # there is nothing to lock: those who ask for a first one do so in turn
+        accounts.lock_sub_account(connection, sub_account_id)
+        row = connection.execute(LAST_WAITING, waiting).mappings().first()
     current = None if row is None else _verification(row, box)
     try:
         decided = decide(current)

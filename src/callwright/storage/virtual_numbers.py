@@ -93,7 +93,8 @@ def remove(connection: Connection, msisdn: str, sub_account_id: str | None, at: 
     row = connection.execute(ONE_NUMBER, {"this_msisdn": msisdn}).mappings().first()
     if row is None or (sub_account_id is not None and row["sub_account_id"] != sub_account_id):
         return None
-    connection.execute(DELETE_NUMBER, {"this_msisdn": msisdn})
+    if connection.execute(DELETE_NUMBER, {"this_msisdn": msisdn}).rowcount != 1:
+        return None  # another node was faster
     editions.move_on(connection, editions.VIRTUAL_NUMBERS)
     removed = _number(row)
     gone = replace(removed, status=wire.NumberStatus.INACTIVE.value, updated_at=at)

@@ -146,6 +146,10 @@ class Customers:
         result = dtmf_result(trace.session_id, self.clock(), leg.destination, digits, client_request_id)
         await self._answer(url, None, msgspec.json.encode(result), trace)
 
+    def wants_news(self, sub_account_id: str) -> bool:
+        """Whether `tell` would tell anybody; most sub-accounts want no VCS."""
+        return self.records.has_webhook(sub_account_id, WebhookKind.VCS)
+
     async def tell(self, sub_account_id: str, leg: Leg, news: Tell, session_id: str) -> None:
         """Owe the customer a VCS event, if one is wanted. Never raises: news are best effort."""
         try:

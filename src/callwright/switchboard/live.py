@@ -7,7 +7,8 @@ come meanwhile queue up and a session never sees two things at once.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -95,13 +96,19 @@ class LiveSession:
         self.when_over: list[Callable[[], None]] = []
         "called once the terminal record is durable"
         self._rooms = rooms
-        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._inbox: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._rang_at = float("-inf")
+        "the deadline that the timer rang for last"
         self._prompts: dict[str, Prompt] = {}
         self._errands: set[asyncio.Task[None]] = set()
 
     def post(self, event: Event) -> None:
         """Hand an event in; it is taken in its turn."""
-        self._inbox.put_nowait(event)
+        self._inbox.append(event)
+        self._wake()
 
     async def run(self) -> None:
         """From the start to the terminal record; raises nothing but cancellation."""
@@ -114,6 +121,8 @@ class LiveSession:
         finally:
             for task in self._errands:
                 task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     async def _loop(self) -> None:
         while not self.session.finished:
@@ -125,14 +134,33 @@ class LiveSession:
                 await self._carry(command)
 
     async def _next_event(self) -> Event:
-        deadline = self.session.deadline
-        if deadline is None or not self._inbox.empty():
-            return await self._inbox.get()
-        try:
-            async with asyncio.timeout(max(0.0, deadline - self._rooms.clock())):
-                return await self._inbox.get()
-        except TimeoutError:
-            return Tick(max(deadline, self._rooms.clock()))
+        while not self._inbox:
+            deadline = self.session.deadline
+            if deadline is not None:
+                now = self._rooms.clock()
+                if max(now, self._rang_at) >= deadline:
+                    return Tick(max(deadline, now))
+                self._see_to(deadline, now)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._inbox.popleft()
+
+    def _see_to(self, deadline: float, now: float) -> None:
+        """Let the timer ring at the deadline or before: one that rings too early is set anew then."""
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = asyncio.get_running_loop().call_later(deadline - now, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._rang_at = None, self._timer_at
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def _carry(self, command: Command) -> None:
         match command:
@@ -150,7 +178,8 @@ class LiveSession:
                 self._send(self._ask(command))
             case Tell(leg_id=leg_id):
                 account, session_id = self.session.sub_account_id, self.session.session_id
-                self._rooms.on_news(self._rooms.customers.tell(account, self._leg(leg_id), command, session_id))
+                if self._rooms.customers.wants_news(account):
+                    self._rooms.on_news(self._rooms.customers.tell(account, self._leg(leg_id), command, session_id))
             case Finish(summary):
                 await self._finish(summary)
             case _:
@@ -287,24 +316,30 @@ class LiveSession:
 
 
 def _fields_of(happening: Event | Command) -> dict[str, FieldValue]:
-    return dict(_flatten(happening, ""))
-
-
-def _flatten(record: object, prefix: str) -> Iterator[tuple[str, FieldValue]]:
-    for name in _field_names(type(record)):
-        value = getattr(record, name)
-        if name == "at" and not prefix:
-            continue
+    fields: dict[str, FieldValue] = {}
+    for name in _field_names(type(happening)):
+        value = getattr(happening, name)
         if value is None or type(value) in PLAIN:  # nearly all of them
-            yield prefix + name, value
-        elif isinstance(value, Enum):
-            yield prefix + name, value.value
-        elif isinstance(value, Callflow):
-            yield prefix + name, " ".join(ACTION_NAMES[type(action)] for action in value.actions)
-        elif dataclasses.is_dataclass(value):
-            yield from _flatten(value, f"{name}_")
+            fields[name] = value
         else:
-            yield prefix + name, value
+            fields.update(_flattened(name, value))
+    fields.pop("at", None)
+    return fields
+
+
+def _flattened(name: str, value: object) -> dict[str, FieldValue]:
+    """What is no plain value, as one or several: the parts of a record are named `record_part`."""
+    match value:
+        case Enum():
+            return {name: value.value}
+        case Callflow():
+            return {name: " ".join(ACTION_NAMES[type(action)] for action in value.actions)}
+        case None | str() | int() | float():
+            return {name: value}
+    flat: dict[str, FieldValue] = {}
+    for part in _field_names(type(value)):
+        flat |= _flattened(f"{name}_{part}", getattr(value, part))
+    return flat
 
 
 def _field_names(kind: type) -> tuple[str, ...]:

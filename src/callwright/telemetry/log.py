@@ -33,7 +33,7 @@ _KEY = re.compile(r"\b(cw_|whsec_)[A-Za-z0-9_\-+/=]+|(?i:(\bBearer )[A-Za-z0-9\-
 # word (a UUID, a file name, a decimal fraction).
 _NUMBER = re.compile(r"\+[0-9]{7,}|(?<![\w.\-])[0-9]{8,}(?![\w\-]|\.[0-9])")
 # Libraries that tell at INFO what only their own developers want to know.
-_QUIETER: Final = ("uvicorn", "sqlalchemy", "alembic", "httpx", "httpcore", "asyncio", "asyncssh")
+_QUIETER: Final = ("sqlalchemy", "alembic", "httpx", "asyncio", "asyncssh")
 
 
 # --- cleaning --------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _origin(record: logging.LogRecord) -> str:
-    """The room that speaks: `telephony.trunk`, `uvicorn.error`."""
+    """The room that speaks: `telephony.trunk`, `asyncssh.logging`."""
     return record.name.removeprefix("callwright.")
 
 

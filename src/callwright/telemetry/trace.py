@@ -8,14 +8,14 @@ passwords or digest responses.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 FieldValue = str | int | float | bool | None
 MOST_ENTRIES = 2_000
 """A trace stops growing here, with one last `trace.full` entry; a call that needs more is being flooded."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
+class TraceEntry(NamedTuple):
     """One thing that happened. `kind` is `room.what`, such as `sip.sent`, `event.Ringing`, `speech.voice`."""
 
     at: float
@@ -42,5 +42,6 @@ class Trace:
             kind, fields = "trace.full", {"most_entries": MOST_ENTRIES}
         entry = TraceEntry(at, kind, fields)
         self.entries.append(entry)
-        for watch in tuple(self.watchers):
-            watch(entry)
+        if self.watchers:
+            for watch in tuple(self.watchers):
+                watch(entry)

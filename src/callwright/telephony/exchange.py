@@ -6,6 +6,7 @@ on media, changes during a call, key presses, and the end.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from callwright.telemetry.trace import FieldValue
 from callwright.telephony import leg as legs
 from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
-from callwright.telephony.media.plane import MediaPlane
+from callwright.telephony.media.planes import MediaPlanes
 from callwright.telephony.media.stream import StreamReport
 from callwright.telephony.reach import Reach
 from callwright.telephony.signalling import Signalling, readable_text
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 NOT_ACCEPTABLE_HERE = 488
 UNAVAILABLE = 503
 NORMAL_CLEARING = "Q.850;cause=16"
+CSEQ_LINE = re.compile(r"^cseq[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 def nobody_notes(_leg: Leg) -> None:
@@ -44,7 +46,7 @@ class Exchange:
 
     agent: UserAgent
     signalling: Signalling | None = None
-    media: MediaPlane
+    media: MediaPlanes
     reach: Reach
     finished: Callable[[Leg], None]
     "told of each leg that is over, before its last event is posted"
@@ -266,10 +268,5 @@ class Exchange:
 
 def _cseq(text: str) -> str:
     """The CSeq of a message, for its record."""
-    for line in text.split("\n"):
-        name, colon, value = line.partition(":")
-        if colon and name.strip().lower() == "cseq":
-            return value.strip()
-        if not line.strip():
-            break
-    return ""
+    found = CSEQ_LINE.search(text, 0, text.find("\r\n\r\n") + 1 or len(text))
+    return found[1].rstrip() if found else ""

@@ -36,6 +36,7 @@ from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
 from callwright.telephony.media.plane import MediaPlane
+from callwright.telephony.media.planes import MediaPlanes
 from callwright.telephony.orphans import Keep, Memos, Orphans
 from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.reach import Listens, Reach
@@ -65,6 +66,8 @@ class TelephonySettings:
     trunks: tuple[Trunk, ...]
     rtp_host: str = ""
     "empty: the SIP host"
+    media_processes: int = 1
+    "that send and receive RTP"
     tls: Listening | None = None
     "where peers connect with TLS"
     advertise: HostPort | None = None
@@ -167,9 +170,10 @@ class Telephony:
         self._exchange = Exchange(clock, post)
         self._keep = keep
         self._stopping = False
+        self._restarting = False
         self._trunking = Trunking(settings.trunks, clock, self._ground.token, self._ground.chance)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
-        self._media: MediaPlane
+        self._media: MediaPlanes
         self._ringback: Tone
         self._resolver: Resolver
         self._outgoing: Outgoing
@@ -197,17 +201,13 @@ class Telephony:
             bound = udp.getsockname()
             self.address = (bound[0], bound[1])
             host = reachable_host(bound[0], settings.trunks)
-            self._media = ground.media(
-                settings.rtp_host or host,
+            rtp_host = settings.rtp_host or host
+            self._media = MediaPlanes(
+                lambda ports, post: self._media_plane(rtp_host, ports, post),
                 settings.rtp_ports,
-                self._clock,
+                settings.media_processes,
                 self._media_event,
-                settings.silence_seconds,
-                settings.log_level,
-                settings.log_format,
             )
-            self._media.wide = bool(wide_codecs(settings.trunks))
-            self._media.srtp = any(trunk.srtp != "off" for trunk in settings.trunks)
             await self._media.start()
         except BaseException:
             udp.close()
@@ -253,6 +253,15 @@ class Telephony:
         exchange.signalling.stun = exchange.reach.received
         await exchange.reach.serve(trunking.trunks)
         await trunking.start(exchange.agent, exchange.carry, exchange.reach.host)
+
+    def _media_plane(self, host: str, ports: range, post: Callable[[media.MediaEvent], None]) -> MediaPlane:
+        settings = self._settings
+        plane = self._ground.media(
+            host, ports, self._clock, post, settings.silence_seconds, settings.log_level, settings.log_format
+        )
+        plane.wide = bool(wide_codecs(settings.trunks))
+        plane.srtp = any(trunk.srtp != "off" for trunk in settings.trunks)
+        return plane
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
@@ -475,7 +484,7 @@ class Telephony:
 
     def _media_event(self, event: media.MediaEvent) -> None:
         if isinstance(event, media.MediaGone):
-            self._media_gone(event.reason)
+            self._media_gone(event.reason, event.stream_ids)
             return
         if isinstance(event, media.RecordingFinished):
             self._finish_recording(event.path, event.duration_seconds, event.at, event.reason)
@@ -509,30 +518,33 @@ class Telephony:
             log.error("recording %s of leg %s: %s", recording_id, leg_id, failure)
         self._tell_recorded(RecordingDone(recording_id, leg_id, Path(path), duration_seconds, at, failure))
 
-    def _lose_recordings(self, why: str) -> None:
-        for path in tuple(self._recordings):
+    def _lose_recordings(self, why: str, leg_ids: frozenset[str] | None = None) -> None:
+        """Of these legs, or of all."""
+        lost = [path for path, (_, leg_id) in self._recordings.items() if leg_ids is None or leg_id in leg_ids]
+        for path in lost:
             self._finish_recording(path, 0.0, self._clock(), why)
 
-    def _media_gone(self, reason: str) -> None:
-        """The media process died: all its legs are deaf and dumb, so they end."""
-        log.error("the media process is gone: %s; %d legs end", reason, self.legs)
-        for leg in tuple(self._exchange.legs.values()):
-            if leg.local is not None:
+    def _media_gone(self, reason: str, leg_ids: frozenset[str]) -> None:
+        """A media process died: all its legs are deaf and dumb, so they end."""
+        log.error("the media process is gone: %s; %d legs end", reason, len(leg_ids))
+        for leg_id in leg_ids:
+            leg = self._exchange.legs.get(leg_id)
+            if leg is not None and leg.local is not None:
                 leg.local = None
                 self._exchange.give_up(leg, UNAVAILABLE, f"the media process is gone: {reason}")
-        self._lose_recordings(f"the media process is gone: {reason}; the file may lack its end")
-        if not self._stopping:
+        self._lose_recordings(f"the media process is gone: {reason}; the file may lack its end", leg_ids)
+        if not self._stopping and not self._restarting:
+            self._restarting = True
             self._exchange.run(self._restart_media())
 
     async def _restart_media(self) -> None:
-        while True:
+        while not self._media.ready:
             try:
                 await self._media.start()
             except TelephonyError as error:
                 log.error("the media process does not start: %s", error)  # noqa: TRY400  the text says all of it
                 await asyncio.sleep(MEDIA_RESTART_SECONDS)
-            else:
-                return
+        self._restarting = False
 
     # --- trunks ------------------------------------------------------------------------------------------------------
 
@@ -557,6 +569,10 @@ class Telephony:
     async def seen_from_outside(self, server: HostPort) -> Mapped:
         """How a STUN server sees our SIP socket. TelephonyError when it does not answer."""
         return await self._exchange.reach.ask(server)
+
+    async def ask_trunk(self, name: str) -> list[tuple[Address, outputs.Replied]]:
+        """OPTIONS to each address of a trunk, and what became of it. TelephonyError when it has none."""
+        return await self._trunking.ask(name)
 
     def trunk_reports(self) -> list[TrunkReport]:
         """How each trunk is doing."""

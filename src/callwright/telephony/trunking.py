@@ -310,6 +310,16 @@ class Trunking:
             raise failure or TelephonyError("no trunk has an address")
         return attempts
 
+    async def ask(self, name: str) -> list[tuple[Address, Replied]]:
+        """OPTIONS to each address of a trunk, all at once. TelephonyError when there is no such trunk or address."""
+        trunk = self._trunks.get(name)
+        if trunk is None:
+            raise TelephonyError(f"there is no trunk {name}")
+        addresses = await self._resolver.resolve(trunk)
+        condition = self._conditions[name]
+        asking = [self._upkeep.ask(trunk, condition, address, "OPTIONS") for address in addresses]
+        return list(zip(addresses, await asyncio.gather(*asking), strict=True))
+
     def replied(self, reply: Replied) -> None:
         """What became of a request of ours outside of calls."""
         self._upkeep.replied(reply)

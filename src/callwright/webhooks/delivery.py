@@ -75,6 +75,8 @@ class DueDelivery(Protocol):
     @property
     def attempts(self) -> int: ...
     @property
+    def tries(self) -> int: ...
+    @property
     def next_attempt_at(self) -> float: ...
 
 
@@ -375,7 +377,7 @@ class Deliverer:
     async def _record(self, delivery: DueDelivery, outcome: _Try) -> None:
         """Write the try down; while the database is away, again and again. Raises StorageError when it refuses."""
         number = delivery.attempts + 1
-        wait = wait_seconds(number, self._jitter(), outcome.asked_wait_seconds)
+        wait = wait_seconds(delivery.tries + 1, self._jitter(), outcome.asked_wait_seconds)
         next_attempt_at = None if wait is None else outcome.at + wait
         self._tell(delivery, outcome, number, next_attempt_at)
         while True:

@@ -14,6 +14,8 @@ from callwright.api.described.shorthand import (
     record,
     ref,
 )
+from callwright.contract.deliveries import LOGGED_TYPES
+from callwright.contract.deliveries import STATES as DELIVERY_STATES
 from callwright.contract.log_export import ExportStatus
 from callwright.contract.otp_session import VerificationStatus
 from callwright.contract.recordings import RecordingStatus
@@ -28,6 +30,14 @@ _WEBHOOK: dict[str, Schema] = {
     "enabled": BOOLEAN,
     "httpAuthHeaderAvailable": BOOLEAN,
 }
+_TRY: dict[str, Schema] = {
+    "at": TIME,
+    "host": STRING,
+    "httpStatus": maybe(INTEGER),
+    "error": maybe(STRING),
+    "elapsedMs": INTEGER,
+}
+_LAST_TRY: Schema = {"anyOf": [record(_TRY), {"type": "null"}]}
 _LEG: dict[str, Schema] = {
     "callId": STRING,
     "callDirection": one_of("INBOUND", "OUTBOUND"),
@@ -44,7 +54,39 @@ _LEG: dict[str, Schema] = {
     "callDuration": INTEGER,
 }
 
+_TRUNK_STATE = record(
+    {
+        "healthy": BOOLEAN,
+        "registered": maybe(BOOLEAN),
+        "calls": INTEGER,
+        "waiting": INTEGER,
+        "closedUntil": maybe(TIME),
+        "options": maybe(STRING),
+        "registration": maybe(STRING),
+    }
+)
+
 ANSWERS: dict[str, Schema] = {
+    "Trunk": record(
+        {
+            "name": STRING,
+            "source": one_of("settings", "database"),
+            "settings": {"type": "object"},
+            "hasPassword": BOOLEAN,
+            "updatedAt": maybe(TIME),
+            "problem": {**maybe(STRING), "description": "why it takes no calls"},
+            "state": {"anyOf": [_TRUNK_STATE, {"type": "null"}], "description": "on the node that answers"},
+        }
+    ),
+    "TrunkList": record({"trunks": listing(ref("Trunk"))}),
+    "TrunkTried": record(
+        {
+            "name": STRING,
+            "answers": BOOLEAN,
+            "problem": maybe(STRING),
+            "addresses": listing(record({"address": STRING, "status": INTEGER, "reason": STRING, "answered": BOOLEAN})),
+        }
+    ),
     "CallflowCreated": record(
         {
             "sessionId": UUID,
@@ -66,6 +108,51 @@ ANSWERS: dict[str, Schema] = {
         {"subAccountId": STRING, "count": INTEGER, "webhooks": listing(record(_WEBHOOK)), **_OK},
     ),
     "WebhookDeleted": record({"subAccountId": STRING, **_WEBHOOK, **_OK}),
+    "Webhook": record(
+        {
+            "subAccountId": STRING,
+            **_WEBHOOK,
+            "payloadVersion": INTEGER,
+            "state": one_of("DISABLED", "UNTRIED", "WORKING", "FAILING"),
+            "waiting": {**INTEGER, "description": "events that are due, now or later"},
+            "held": {**INTEGER, "description": "events that wait for the webhook to be there again"},
+            "waitingSince": maybe(TIME),
+            "nextAttemptAt": maybe(TIME),
+            "lastSuccess": _LAST_TRY,
+            "lastFailure": _LAST_TRY,
+            "secrets": listing(
+                record(
+                    {
+                        "secret": {**maybe(STRING), "description": "null for keys that may only read"},
+                        "createdAt": TIME,
+                        "expiresAt": maybe(TIME),
+                    }
+                )
+            ),
+        }
+    ),
+    "WebhookTest": record({"eventId": STRING, "delivered": BOOLEAN, **_TRY, "answer": maybe(STRING)}),
+    "DeliveryLog": record(
+        {
+            "deliveries": listing(
+                record(
+                    {
+                        "eventId": STRING,
+                        "type": one_of(*LOGGED_TYPES),
+                        "sessionId": maybe(STRING),
+                        "state": one_of(*DELIVERY_STATES),
+                        "at": {**maybe(TIME), "description": "null: it has not happened yet"},
+                        "nextAttemptAt": maybe(TIME),
+                        "attempts": listing(record(_TRY)),
+                    }
+                )
+            ),
+            "before": {**maybe(INTEGER), "description": "of the next page, null after the last; pages may be short"},
+        }
+    ),
+    "Replayed": record(
+        {"replayed": INTEGER, "held": {**INTEGER, "description": "these wait for their webhook to be there again"}}
+    ),
     "SpeechProfileList": record(
         {
             "speechProfiles": listing(
@@ -222,7 +309,7 @@ ANSWERS: dict[str, Schema] = {
                     {
                         "eventId": STRING,
                         "type": one_of(*WEBHOOK_TYPES),
-                        "state": one_of("OWED", "DUE", "HELD", "DELIVERED", "EXHAUSTED", "NO_ENDPOINT"),
+                        "state": one_of(*DELIVERY_STATES),
                         "nextAttemptAt": maybe(TIME),
                         "attempts": listing(
                             record(

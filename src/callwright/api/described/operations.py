@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from callwright.api.described.shorthand import Schema, one_of, text, whole
+from callwright.contract.deliveries import LOGGED_TYPES, STATES
 from callwright.contract.session_list import STATUSES
 from callwright.contract.webhook_config import WEBHOOK_TYPES
 
@@ -81,12 +82,18 @@ PARAMETERS: dict[str, Parameter] = {
     "job_id": Parameter({"type": "string", "pattern": _UUID}, "as the request was answered"),
     "number": Parameter(text(pattern=r"^\+?[0-9]{7,15}$"), "with or without +"),
     "kind": Parameter(one_of(*WEBHOOK_TYPES), "which webhook"),
+    "trunk_name": Parameter(text(1, 50, r"^[A-Za-z0-9\-._]+$"), "of the trunk"),
     "token": Parameter(text(1, 100, r"^[A-Za-z0-9_\-]+$"), "from the job's answer"),
     "code": Parameter(text(3, 10), "what was heard; without it only the state is asked for", "query"),
     "status": Parameter(one_of(*STATUSES), "of the session", "query"),
     "from": Parameter(text(), "accepted at this time or later: a date, or a time with Z or an offset", "query"),
     "to": Parameter(text(), "accepted before", "query"),
     "destination": Parameter(text(), "of any leg; E.164", "query"),
+    "eventId": Parameter(text(1, 64), "the `webhook-id` of one event", "query"),
+    "of_session": Parameter(text(1, 64), "whose events", "query"),
+    "type": Parameter(one_of(*LOGGED_TYPES), "which webhook", "query"),
+    "state": Parameter(one_of(*STATES), "of the delivery", "query"),
+    "before": Parameter(whole(0, 10**15 - 1), "`before` of the page before", "query"),
     "after": Parameter(whole(0, 10**15 - 1), "the number of the last event that is known; 0 for none", "query"),
     "limit": Parameter(whole(1, 200), "how many on a page", "query"),
     "Idempotency-Key": Parameter(
@@ -104,11 +111,16 @@ WIRE_NAMES = {
     "verification_id": "sessionId",
     "job_id": "jobId",
     "kind": "webhookType",
+    "of_session": "sessionId",
+    "trunk_name": "trunkName",
 }
-"""How the document names parts of the path."""
+"""How the document names parameters."""
 
 _GONE = {404: "no such session, or not the sub-account's own"}
 _JOB = {404: "no such job, or not the sub-account's own"}
+_ADMIN = {403: "the API key has not the scope `admin`"}
+_NO_TRUNK = {**_ADMIN, 404: "no such trunk"}
+_CHANGE_TRUNK = {**_NO_TRUNK, 409: "the trunk stands in the settings", 422: "it is no right trunk; `detail` says why"}
 _NONE = {404: "nothing is configured"}
 
 OPERATIONS: dict[str, Operation] = {
@@ -163,6 +175,38 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "delete_webhook": Operation(
         "Webhooks", "Take a webhook away", "plain", ALWAYS, answer="WebhookDeleted", reasons=_NONE
+    ),
+    "show_webhook": Operation("Webhooks", "How a webhook does", "problem", ALWAYS, answer="Webhook", reasons=_NONE),
+    "rotate_secret": Operation(
+        tag="Webhooks",
+        summary="Sign with a new secret; the one before stays good for a while",
+        form="problem",
+        statuses=(*WITH_BODY, 422),
+        answer="Webhook",
+        request="RotationRequest",
+        request_required=False,
+        reasons=_NONE,
+    ),
+    "test_webhook": Operation(
+        "Webhooks", "Send a signed test event now", "problem", ALWAYS, answer="WebhookTest", reasons=_NONE
+    ),
+    "list_deliveries": Operation(
+        tag="Webhooks",
+        summary="What became of events, the newest first",
+        form="problem",
+        statuses=(400, *ALWAYS),
+        answer="DeliveryLog",
+        query=("eventId", "of_session", "type", "state", "limit", "before"),
+    ),
+    "replay_deliveries": Operation(
+        tag="Webhooks",
+        summary="Send events again",
+        form="problem",
+        statuses=(*WITH_BODY, 422),
+        status=202,
+        answer="Replayed",
+        request="ReplayRequest",
+        reasons={404: "no such event, or none of that session"},
     ),
     "list_speech_profiles": Operation("Speech", "The voices", "plain", ALWAYS, answer="SpeechProfileList"),
     "list_numbers": Operation("Numbers", "The virtual numbers", "plain", ALWAYS, answer="NumberList"),
@@ -236,6 +280,39 @@ OPERATIONS: dict[str, Operation] = {
         statuses=ALWAYS,
         media_type="text/event-stream",
         reasons=_GONE,
+    ),
+    "list_trunks": Operation(
+        "Trunks", "Who carries the calls", "problem", (401, 403, 500, 503), answer="TrunkList", reasons=_ADMIN
+    ),
+    "show_trunk": Operation("Trunks", "One trunk, and its state", "problem", ALWAYS, answer="Trunk", reasons=_NO_TRUNK),
+    "put_trunk": Operation(
+        tag="Trunks",
+        summary="Store a trunk, or replace it",
+        form="problem",
+        statuses=(*WITH_BODY, 409, 422),
+        answer="Trunk",
+        request="TrunkSettings",
+        reasons=_CHANGE_TRUNK,
+    ),
+    "change_trunk": Operation(
+        tag="Trunks",
+        summary="Change some settings of a trunk; null takes one away",
+        form="problem",
+        statuses=(*WITH_BODY, 409, 422),
+        answer="Trunk",
+        request="TrunkChanges",
+        reasons=_CHANGE_TRUNK,
+    ),
+    "delete_trunk": Operation(
+        tag="Trunks",
+        summary="Take a trunk away; calls that are up stay",
+        form="problem",
+        statuses=(*ALWAYS, 409),
+        status=204,
+        reasons=_CHANGE_TRUNK,
+    ),
+    "try_trunk": Operation(
+        "Trunks", "Ask a trunk whether it is there", "problem", ALWAYS, answer="TrunkTried", reasons=_NO_TRUNK
     ),
     "follow_events": Operation(
         tag="Events",

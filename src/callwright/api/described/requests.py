@@ -1,6 +1,7 @@
 """Bodies of requests. What a schema cannot say (phone numbers that exist, voices, which actions fit together) is judged
 by the code beyond it; what it refuses, the code refuses too."""
 
+from callwright import settings_trunk
 from callwright.api.described.shorthand import (
     BOOLEAN,
     MSISDN,
@@ -14,6 +15,7 @@ from callwright.api.described.shorthand import (
     text,
     whole,
 )
+from callwright.contract.deliveries import LOGGED_TYPES, REPLAYABLE
 from callwright.contract.voices import speech_profiles
 
 SPOKEN = text(1, 3000, r"\S")
@@ -73,7 +75,43 @@ def _old_action(name: str, params: dict[str, Schema], required: list[str]) -> Sc
     return record({"action": {"const": name}, "params": body})
 
 
+_TEXTS = listing(text(1))
+TRUNK: dict[str, Schema] = {
+    "uri": text(5, pattern=r"^[sS][iI][pP]:[^@?]+$"),
+    "username": text(1),
+    "password": text(1),
+    "register": BOOLEAN,
+    "expires": whole(60, 86_400),
+    "group": text(1, 50, r"^[A-Za-z0-9\-._]+$"),
+    "priority": whole(0, 65_535),
+    "weight": whole(0, 65_535),
+    "options_seconds": whole(0, 3600),
+    "ca_file": text(1),
+    "certificate": text(1),
+    "key": text(1),
+    "number_format": one_of(*settings_trunk.NUMBER_FORMATS),
+    "country": text(2, 2),
+    "identity": one_of(*settings_trunk.IDENTITY_HEADERS),
+    "privacy": one_of(*settings_trunk.PRIVACIES),
+    "from_user": text(1),
+    "from_domain": text(1),
+    "headers": {"type": "object", "additionalProperties": text(1, 1000)},
+    "sources": _TEXTS,
+    "advertise": text(2),
+    "stun": text(1),
+    "max_calls": whole(0, 100_000),
+    "calls_per_second": whole(0, 10_000),
+    "rewrite": _TEXTS,
+    "rewrite_caller": _TEXTS,
+    "codecs": listing(one_of(*settings_trunk.CODECS)),
+    "srtp": one_of(*settings_trunk.SRTP),
+    "symmetric_rtp": BOOLEAN,
+}
+"""The keys of `[trunks.NAME]`, as JSON has them."""
+
 REQUESTS: dict[str, Schema] = {
+    "TrunkSettings": {**record(TRUNK, ["uri"]), "additionalProperties": False},
+    "TrunkChanges": {**record({key: maybe(one) for key, one in TRUNK.items()}, []), "additionalProperties": False},
     "CallflowRequest": record(
         {
             "validUntil": MOMENT,
@@ -131,6 +169,22 @@ REQUESTS: dict[str, Schema] = {
         },
         ["type", "url"],
     ),
+    "RotationRequest": record(
+        {"oldValidHours": {**maybe({**NUMBER, "minimum": 0, "maximum": 168}), "description": "24 unless given"}}, []
+    ),
+    "ReplayRequest": {
+        **record(
+            {
+                "eventId": text(1, 64),
+                "sessionId": text(1, 64),
+                "since": {"type": "string", "format": "date-time"},
+                "types": maybe(listing(one_of(*LOGGED_TYPES), 1)),
+                "states": maybe(listing(one_of(*REPLAYABLE), 1)),
+            },
+            [],
+        ),
+        "oneOf": [{"required": ["eventId"]}, {"required": ["sessionId"]}, {"required": ["since"]}],
+    },
     "PushConfigRequest": {
         "anyOf": [
             record(

@@ -1,7 +1,6 @@
 """`POST /api/v1/subaccounts/{subAccountId}/callflows`: a callflow in, a session id out (contract §1)."""
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import WRITE, authenticate
 from callwright.api.errors import UNAVAILABLE
 from callwright.api.exchange import Exchange, Reply, json_reply

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import WRITE, authenticate
 from callwright.api.errors import UNAVAILABLE
 from callwright.api.exchange import Exchange, Reply

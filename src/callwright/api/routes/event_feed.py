@@ -6,8 +6,7 @@ missed nothing. Without either, it gets what happens from now on. `Accept: appli
 
 from collections.abc import AsyncGenerator
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, authenticate
 from callwright.api.exchange import Exchange, Reply
 from callwright.api.stream import EventStream, frame, text_frame

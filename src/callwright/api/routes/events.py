@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, authenticate
 from callwright.api.exchange import Exchange
 from callwright.api.platform import Platform

@@ -6,8 +6,7 @@ The download takes no key: its link holds a secret of 256 bits, works for a mont
 import re
 from collections.abc import AsyncGenerator
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
+from callwright.api.asgi import ASGIApp, Receive, Scope, Send
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.errors import UNAVAILABLE
 from callwright.api.exchange import FIXED_HEADERS, Exchange, Reply, json_reply

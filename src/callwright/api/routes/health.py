@@ -1,7 +1,6 @@
 """`GET /healthz`: the process runs. `GET /readyz`: it takes calls. Both without a key."""
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.exchange import Exchange, json_reply
 
 

@@ -6,8 +6,7 @@ calls somebody makes is nobody's business. The setting `metrics` opens it to any
 
 import ipaddress
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.exchange import Exchange, Reply
 from callwright.errors import ContractError
 from callwright.telemetry.metrics import CONTENT_TYPE

@@ -4,8 +4,7 @@ Numbers are given out by the operator (`callwright numbers`), not here: whoever 
 of whoever it belongs to.
 """
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, authenticate
 from callwright.api.exchange import Exchange, json_reply
 from callwright.contract.virtual_numbers import NOT_FOUND, number_found, number_list, read_number

@@ -1,7 +1,6 @@
 """`…/recording-push-config` and `…/recordings/{sessionId}`: where recordings go, and how they stand (§9.3, §9.4)."""
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.exchange import Exchange, json_reply
 from callwright.contract.answers import RESOURCE_MESSAGES

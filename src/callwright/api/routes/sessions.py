@@ -6,8 +6,7 @@ An extension; errors are RFC 9457.
 import re
 from dataclasses import replace
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.exchange import Exchange, json_reply
 from callwright.api.session_report import report, summary_payload

@@ -1,7 +1,6 @@
 """`GET /api/v1/subaccounts/{subAccountId}/speech-profiles`: the voices (contract §10.1)."""
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, authenticate
 from callwright.api.exchange import Exchange, json_reply
 from callwright.contract.answers import speech_profile_list

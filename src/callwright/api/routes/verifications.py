@@ -3,8 +3,7 @@
 import re
 from dataclasses import replace
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import WRITE, authenticate
 from callwright.api.errors import UNAVAILABLE
 from callwright.api.exchange import Exchange, Reply, json_reply

@@ -4,8 +4,7 @@ There is one webhook of a type; posting it again replaces it. The URL is checked
 (`egress.py`), because only the address that is connected then tells where it leads.
 """
 
-from starlette.types import ASGIApp
-
+from callwright.api.asgi import ASGIApp
 from callwright.api.auth import READ, WRITE, authenticate
 from callwright.api.exchange import Exchange, json_reply
 from callwright.contract.answers import RESOURCE_MESSAGES, webhook_deleted, webhook_list

@@ -1,6 +1,7 @@
 """The media plane: RTP of every call, paced and received in a process of its own.
 
 plane.py      the door, in the parent          process.py     the child: loop, commands
+planes.py     several processes, one door
 stream.py     what the door speaks             pacer.py       when which frames leave
 events.py     what it posts                    slot.py        the fast lane: frames of many calls together
 protocol.py   messages between the two         wire.py        sendmmsg

@@ -70,13 +70,15 @@ class StreamMoved(msgspec.Struct, frozen=True, tag=True):
 
 
 class MediaGone(msgspec.Struct, frozen=True, tag=True):
-    """The media process died, and every stream with it; no PlaybackFinished or RecordingFinished follows.
+    """A media process died, and its streams with it; no PlaybackFinished or RecordingFinished of theirs follows.
 
     `MediaPlane.start` begins anew.
     """
 
     at: float
     reason: str
+    stream_ids: frozenset[str] = frozenset()
+    "those that were its, as `MediaPlanes` knows them"
 
 
 StreamEvent = PlaybackStarted | PlaybackFinished | DigitPressed | StreamSilent | StreamMoved | RecordingFinished

@@ -66,6 +66,7 @@ class MediaPlane:
         self._reading: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._stopping = False
+        self._unsent = bytearray()
         self._codecs: dict[str, str] = {}
         "codec of each open stream, empty before its first connect"
         self._recorded_paths: set[str] = set()
@@ -122,6 +123,7 @@ class MediaPlane:
             if self._writer is None or self._reading is None:
                 return
             self._stopping = True
+            self._flush()
             self._writer.close()
             await self._reading
 
@@ -249,7 +251,15 @@ class MediaPlane:
     def _send(self, command: protocol.StreamCommand) -> None:
         if self._writer is None:
             raise TelephonyError("the media process is gone")
-        self._writer.write(protocol.serialize(command))
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        protocol.append(self._unsent, command)
+
+    def _flush(self) -> None:
+        """What was commanded in one turn of the loop leaves together."""
+        unsent, self._unsent = self._unsent, bytearray()
+        if self._writer is not None and unsent:
+            self._writer.write(unsent)
 
     async def _read(
         self,
@@ -293,6 +303,7 @@ class MediaPlane:
     async def _bury(self, process: asyncio.subprocess.Process) -> None:
         """The process went or must go: free what is ours, fail whoever waits, tell of it."""
         writer, self._writer = self._writer, None
+        self._unsent.clear()
         if writer is not None:
             await _close(writer)
         reason = await _reap(process)
@@ -324,9 +335,11 @@ async def _spawn() -> tuple[asyncio.subprocess.Process, socket.socket]:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=environment
             )
-        except OSError as error:
+        except BaseException as error:  # cancelled included: a process that began ends with its channel
             ours.close()
-            raise TelephonyError(f"the media process cannot be started: {error}") from error
+            if isinstance(error, OSError):
+                raise TelephonyError(f"the media process cannot be started: {error}") from error
+            raise
     return process, ours
 
 

@@ -287,7 +287,7 @@ class MediaProcess:
             self._tell(RecordingFinished(at, done.stream_id, done.path, done.duration_seconds, done.reason))
 
     def _tell(self, answer: protocol.Answer) -> None:
-        self._unsent += protocol.serialize(answer)
+        protocol.append(self._unsent, answer)
 
     def _flush(self) -> None:
         if not self._unsent:

@@ -148,10 +148,19 @@ answer_decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer
 _encoder = msgspec.msgpack.Encoder()
 
 
+def append(buffer: bytearray, message: Command | Answer) -> None:
+    """The message behind others, with its length in front."""
+    start = len(buffer)
+    buffer += bytes(LENGTH_BYTES)
+    _encoder.encode_into(message, buffer, start + LENGTH_BYTES)
+    buffer[start : start + LENGTH_BYTES] = (len(buffer) - start - LENGTH_BYTES).to_bytes(LENGTH_BYTES, "big")
+
+
 def serialize(message: Command | Answer) -> bytes:
-    """The message with its length in front."""
-    body = _encoder.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+    """The message alone, with its length in front."""
+    buffer = bytearray()
+    append(buffer, message)
+    return bytes(buffer)
 
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ def upgrade() -> None:
     _nodes()
     _events()
     _idempotency()
-    _webhook_secrets()
+    _secrets()
     _trunks()
 
 
@@ -77,7 +77,7 @@ def _idempotency() -> None:
     op.create_index("ix_idempotency_created_at", "idempotency", ["created_at"])
 
 
-def _webhook_secrets() -> None:
+def _secrets() -> None:
     op.create_table(
         "webhook_secrets",
         sa.Column("secret_id", sa.String(length=36), nullable=False),
@@ -90,6 +90,12 @@ def _webhook_secrets() -> None:
         sa.PrimaryKeyConstraint("secret_id", name="pk_webhook_secrets"),
     )
     op.create_index("ix_webhook_secrets_sub_account_id", "webhook_secrets", ["sub_account_id", "kind"])
+    op.create_table(
+        "secrets_check",
+        sa.Column("check_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("check_id", name="pk_secrets_check"),
+    )
 
 
 def _trunks() -> None:
