@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import wave
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
-from tests.telephony.media.voices import EVENTS, PAYLOAD_TYPES, Voice, prompt_of
+from tests.telephony.media.voices import EVENTS, PAYLOAD_TYPES, Voice, prompt_of, until
 
 from callwright.audio import compare, tones
 from callwright.audio.codecs import CODECS
 from callwright.audio.levels import rms_dbfs
 from callwright.audio.prompt import Prompt
 from callwright.rtp import rtcp, telephone_event
+from callwright.rtp.packet import RtpPacket
 from callwright.rtp.srtp import MASTER_BYTES
 from callwright.simulator.loopback import own_host, unused_ports
 from callwright.telemetry.clock import platform_clock
@@ -82,6 +84,10 @@ def pitch(sound: NDArray[np.int16]) -> float:
     return found
 
 
+def has_grown(heard: list[RtpPacket], size: int) -> bool:
+    return len(heard) >= size
+
+
 # --- what is sent --------------------------------------------------------------------------------------------------
 
 
@@ -127,10 +133,9 @@ async def test_a_prompt_goes_on_in_the_codec_and_packet_time_of_a_new_agreement(
     await bench.plane.open("s")
     bench.plane.connect("s", peer.remote())
     bench.plane.play("s", "p", prompt, 1)
-    for count, (codec, ptime_ms) in enumerate([("OPUS", 20), ("G722", 30), ("PCMA", 60)], 1):
+    for codec, ptime_ms in (("OPUS", 20), ("G722", 30), ("PCMA", 60)):
         heard = len(peer.heard)
-        while len(peer.heard) < heard + 12 + count:
-            await asyncio.sleep(0.01)
+        await until(partial(has_grown, peer.heard, heard + 12))
         bench.plane.connect("s", peer.remote(codec=codec, payload_type=PAYLOAD_TYPES[codec], ptime_ms=ptime_ms))
     await bench.until(lambda: bench.posted(PlaybackFinished, "s"))
     (finished,) = bench.posted(PlaybackFinished, "s")
@@ -428,9 +433,7 @@ async def test_two_phones_speak_over_ipv6(
     plane.connect("one", one.remote())
     plane.play("one", "p", tone, 1)
     await one.press(local, "5")
-    async with asyncio.timeout(20):
-        while not any(isinstance(event, PlaybackFinished) for event in events):
-            await asyncio.sleep(0.01)
+    await until(lambda: any(isinstance(event, PlaybackFinished) for event in events))
     assert pitch(loud_part(one.sound())) == pytest.approx(700, abs=12)
     assert [event.digit for event in events if isinstance(event, DigitPressed)] == ["5"]
     plane.bridge("one", "two")

@@ -21,6 +21,7 @@ from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 107}
 EVENTS = 101
 SAMPLE_RATE = 8_000
+PATIENCE_SECONDS = 20.0
 
 
 class Voice:
@@ -171,3 +172,11 @@ def prompt_of(write: Callable[[str, bytes], str], name: str, sound: NDArray[np.i
         codec: write(f"{name}.{codec}", form[: frames * CODECS[codec].frame_bytes]) for codec, form in forms.items()
     }
     return Prompt(name, frames * FRAME_MS / 1000, paths)
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Wait for a condition; a test that waits in vain fails here."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while not reached():
+        assert asyncio.get_running_loop().time() < deadline, "waited in vain"
+        await asyncio.sleep(0.005)
