@@ -26,7 +26,7 @@ class Command(Protocol):
         """Do it; returns the exit status."""
 
 
-COMMANDS = ("run", "serve", "call", "explain", "listen", "keys", "numbers", "trunks")
+COMMANDS = ("run", "serve", "call", "explain", "listen", "keys", "numbers", "trunks", "webhooks")
 
 
 def command(name: str) -> Command:

@@ -20,6 +20,10 @@ class ApiError(CallwrightError):
     """The server refused or is not there."""
 
 
+class NobodyAnswers(ApiError):
+    """The server is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
     """One server-sent event."""
@@ -92,7 +96,7 @@ class Client:
 
     def _unreachable(self, error: httpx.HTTPError) -> ApiError:
         if isinstance(error, httpx.ConnectError):
-            return ApiError(
+            return NobodyAnswers(
                 f"no callwright answers at {self.base_url}. Start one with `make run` or `callwright run`,"
                 " or say where it is with --http"
             )

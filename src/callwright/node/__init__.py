@@ -31,6 +31,7 @@ from callwright.settings import Settings
 from callwright.simulator.carrier import Carrier, Heard
 from callwright.speech.prompts import Prompts
 from callwright.storage.place import open_store
+from callwright.storage.pruning import pruned
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.switchboard.customer import Customers
@@ -117,6 +118,7 @@ class Node:
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)
+            await closers.enter_async_context(pruned(store, clock))
             callbacks = VerificationCallbacks(store, egress.post, clock)
             closers.push_async_callback(callbacks.stop)
             feed = EventFeed(store)
