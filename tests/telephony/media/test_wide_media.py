@@ -229,6 +229,7 @@ async def test_two_that_speak_differently_hear_each_other(
     bench.plane.connect("two", two.remote())
     bench.plane.bridge("one", "two")
     sounds = tones.sine(600, 1.0), tones.sine(1500, 1.0)
+    await asyncio.gather(one.is_spoken_to(), two.is_spoken_to())
     await asyncio.gather(one.say(locals_[0], sounds[0]), two.say(locals_[1], sounds[1]))
     await asyncio.sleep(0.15)
     await bench.plane.close("one")
@@ -259,6 +260,7 @@ async def test_what_is_lost_before_a_transcoded_bridge_is_filled(bench: "Bench",
     bench.plane.connect("one", one.remote())
     bench.plane.connect("two", two.remote())
     bench.plane.bridge("one", "two")
+    await two.is_spoken_to()
     await one.say(local, tones.sine(600, 1.2), lost=(10, 20, 21, 30))
     await asyncio.sleep(0.2)
     await bench.plane.close("one")
@@ -285,6 +287,7 @@ async def test_keys_pass_a_transcoded_bridge_at_the_far_sides_clock(
     )
     bench.plane.connect("two", other)
     bench.plane.bridge("one", "two")
+    await two.is_spoken_to()
     await one.say(local, tones.sine(600, 0.3))
     for digit in "42":
         await one.press(local, digit, clocks[codec])
@@ -316,6 +319,7 @@ async def test_a_recording_has_both_sides_of_a_call(
     path = tmp_path / "call.wav"
     bench.plane.record("s", str(path))
     bench.plane.play("s", "p", prompt, 1)
+    await peer.is_spoken_to()
     await peer.say(local, tones.sine(1200, 0.8))
     await bench.until(lambda: bench.posted(PlaybackFinished, "s"))
     await asyncio.sleep(0.15)
@@ -341,6 +345,7 @@ async def test_keys_are_found_among_the_sounds_of_every_codec(bench: "Bench", vo
     local = await bench.plane.open("s")
     bench.plane.connect("s", peer.remote())
     bench.plane.listen("s", wanted=True)
+    await peer.is_spoken_to()
     pause = np.zeros(800, dtype=np.int16)
     pressed = np.concatenate([part for digit in "159#" for part in (tones.dtmf(digit, 0.1), pause)])
     await peer.say(local, pressed)
@@ -437,6 +442,7 @@ async def test_two_phones_speak_over_ipv6(
     assert pitch(loud_part(one.sound())) == pytest.approx(700, abs=12)
     assert [event.digit for event in events if isinstance(event, DigitPressed)] == ["5"]
     plane.bridge("one", "two")
+    await two.is_spoken_to()
     await one.say(local, tones.sine(1300, 0.6))
     await asyncio.sleep(0.15)
     reports = [await plane.close(stream) for stream in ("one", "two", "three")]

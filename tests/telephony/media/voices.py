@@ -116,6 +116,11 @@ class Voice:
             self.timestamp = (self.timestamp + shape.ticks(payload)) & 0xFFFF_FFFF
         return made
 
+    async def is_spoken_to(self) -> None:
+        """Two more packets have come: whatever the plane was told before is done by now."""
+        count = len(self.heard)
+        await until(lambda: len(self.heard) >= count + 2)
+
     async def say(self, local: LocalMedia, sound: NDArray[np.int16], lost: Sequence[int] = ()) -> None:
         """Speak in time; packets of those places never leave."""
         step = CODECS[self.codec].packet_ms(self.ptime_ms) / 1000
