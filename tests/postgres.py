@@ -34,6 +34,8 @@ def programs() -> Path | None:
 class Postgres:
     """A server with as many databases as asked for. `is_durable` says whether it may lose data when it is killed."""
 
+    SOCKET: Final = ".s.PGSQL.5432"
+
     def __init__(self, *, is_durable: bool = False) -> None:
         found = programs()
         assert found is not None, "PostgreSQL is missing: scripts/install-peers installs it"
@@ -54,7 +56,7 @@ class Postgres:
             raise
 
     def start(self) -> None:
-        """Start it, or start it again; returns when it answers."""
+        """Start it, or start it again; returns when it answers. It ends with the thread that calls: the main one."""
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
@@ -115,9 +117,9 @@ class Postgres:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def url(self, database: str) -> str:
-        """The URL of a database here."""
-        return f"postgresql://callwright@/{database}?host={quote(str(self.folder), safe='')}"
+    def url(self, database: str, folder: Path | None = None) -> str:
+        """The URL of a database here; by another socket when that is in `folder`."""
+        return f"postgresql://callwright@/{database}?host={quote(str(folder or self.folder), safe='')}"
 
     def create(self, template: str = EMPTY) -> str:
         """A new database, as a copy of `template` (that nobody is connected to); its name."""

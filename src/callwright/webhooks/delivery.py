@@ -25,6 +25,8 @@ from callwright.webhooks.schedule import Verdict, asked_wait_seconds, judge
 from callwright.webhooks.signing import signed_headers
 
 TIMEOUT_SECONDS: Final = 15.0
+CLAIM_SECONDS: Final = 60.0
+"""For how long an event is this node's to send: longer than a try takes, and writing it down."""
 MOST_PER_ENDPOINT: Final = 8
 MOST_ON_THE_WAY: Final = 128
 """Events on the way to endpoints that answered last time, or were not tried yet."""
@@ -85,6 +87,7 @@ class Outbox(Protocol):
 
     async def delivery_lanes(self) -> Sequence[Lane]: ...
     async def due_deliveries(self, sub_account_id: str, kind: str, limit: int) -> Sequence[DueDelivery]: ...
+    async def claim_delivery(self, delivery_id: str, attempts: int, lease_seconds: float) -> bool: ...
     async def signing_secrets(self, sub_account_id: str, kind: str) -> Sequence[str]: ...
     async def record_attempt(
         self,
@@ -331,13 +334,28 @@ class Deliverer:
                 break
             begun += 1
             endpoint.sending.add(delivery.delivery_id)
-            task = asyncio.create_task(self._carry(delivery, secrets, endpoint))
+            task = asyncio.create_task(self._claim_and_carry(delivery, secrets, endpoint))
             self._on_the_way.add(task)
             task.add_done_callback(self._on_the_way.discard)
             task.add_done_callback(_report)
         return begun, float("inf")
 
     # --- sending -----------------------------------------------------------------------------------------------------
+
+    async def _claim_and_carry(self, delivery: DueDelivery, secrets: Sequence[str], endpoint: _Endpoint) -> None:
+        """One try of one event, unless another node makes it."""
+        try:
+            is_ours = await self._outbox.claim_delivery(delivery.delivery_id, delivery.attempts, CLAIM_SECONDS)
+        except StorageError as error:
+            _log.warning("webhooks wait: %s", error)
+            is_ours = False
+            endpoint.not_before = max(endpoint.not_before, self._clock() + STORE_PAUSE_SECONDS)
+        if is_ours:
+            await self._carry(delivery, secrets, endpoint)
+            return
+        endpoint.sending.discard(delivery.delivery_id)
+        self._back.add(delivery.delivery_id)
+        self.wake()  # there is room for another
 
     async def _carry(self, delivery: DueDelivery, secrets: Sequence[str], endpoint: _Endpoint) -> None:
         """One try of one event, written down."""

@@ -37,6 +37,8 @@ LAST_DATAGRAMS = 64
 RECENT_SECONDS = 0.3
 """A packet that came so shortly before its sender was signalled is the beginning of what a phone says that was just
 picked up; the session description takes its time."""
+_TRUNCATED = int(socket.MSG_TRUNC)
+"""As a number: enumerations are slow at arithmetic."""
 _RTCP_TYPES = range(192, 224)
 """Second bytes of packets that are RTCP among RTP (RFC 5761 §4)."""
 
@@ -93,7 +95,9 @@ class Call:
         "_peers",
         "_recorder",
         "_reports",
+        "_rtcp_place",
         "_rtp",
+        "_rtp_place",
         "_secure",
         "_sieves",
         "_signalled",
@@ -132,6 +136,7 @@ class Call:
         self._signalled: RemoteMedia | None = None
         "as agreed; `remote` is where a symmetric peer really is"
         self._secure: Secure | None = None
+        self._rtp_place = self._rtcp_place = ("", 0)
         self._malformed_rtcp = 0
         self._recorder: Recorder | None = None
         self._writing: Writing | None = None
@@ -236,16 +241,15 @@ class Call:
         self._enter(now)
 
     def _take_place(self, remote: RemoteMedia, now: float) -> None:
-        place = rtp_place(remote)
-        self.inbound.shunned = self.port.join(place, rtcp_place(remote), self, now)
-        self._peers.join(place)
+        self._rtp_place, self._rtcp_place = rtp_place(remote), rtcp_place(remote)
+        self.inbound.shunned = self.port.join(self._rtp_place, self._rtcp_place, self, now)
+        self._peers.join(self._rtp_place)
         self.remote = remote
 
     def _leave_place(self, now: float) -> None:
         if self.remote is not None:
-            place = rtp_place(self.remote)
-            self.port.leave(place, rtcp_place(self.remote), self.inbound.ssrc, now)
-            self._peers.leave(place)
+            self.port.leave(self._rtp_place, self._rtcp_place, self.inbound.ssrc, now)
+            self._peers.leave(self._rtp_place)
 
     def _disconnect(self, now: float) -> None:
         self._leave_place(now)
@@ -342,7 +346,7 @@ class Call:
         if source != self._source:
             self._meet(data, source, arrival(ancillary, now), now)
             return True
-        if flags & socket.MSG_TRUNC:
+        if flags & _TRUNCATED:
             inbound.malformed += 1
             return True
         # Only a sieve that was closed once makes for more than the time of arrival.
@@ -434,15 +438,14 @@ class Call:
         )
         if goodbye:
             packets.append(self._reports.goodbye())
-        place = rtcp_place(remote)
         data = rtcp.serialize(packets)
         with contextlib.suppress(OSError):  # the peer need not listen for RTCP
             if self._secure is not None:
                 data = self._secure.seal_report(data)
-            if place == rtp_place(remote):
+            if self._rtcp_place == self._rtp_place:
                 self._put(data)
             else:
-                self.port.rtcp.sendto(data, place)
+                self.port.rtcp.sendto(data, self._rtcp_place)
 
     # The end
 
