@@ -128,7 +128,9 @@ class Hearing:
             self._choose(now)
 
     def record(self, recorder: Recorder | None, now: float) -> None:
-        """Hand what is received and sent to a recorder, or to nobody."""
+        """Hand what is received and sent to a recorder, or to nobody, once it has what came until now."""
+        if self._recorder is not None and self._playout is not None:
+            self._playout.flush(now)
         self._recorder = self.outbound.recorder = recorder
         self._choose(now)
 

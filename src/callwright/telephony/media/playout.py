@@ -104,6 +104,11 @@ class Playout:
         for due in self._buffer.take(now):
             self._give(due, now)
 
+    def flush(self, now: float) -> None:
+        """Nothing more is waited for: hand out what is there."""
+        for due in self._buffer.flush():
+            self._give(due, now)
+
     def skip(self, frames: int) -> None:
         """Nothing is lost by having looked late."""
 
