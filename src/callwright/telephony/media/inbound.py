@@ -25,7 +25,7 @@ RELOCK_SECONDS = 0.25
 BEGINNING_PACKETS = 12
 BEGINNING_SECONDS = 0.3
 """What a peer says first is kept for so long, in case somebody is yet to be told to listen."""
-SETTLED_SECONDS = 1.0
+SETTLED_SECONDS = 0.4
 """A source is read whole for so long; longer than its beginning may be wanted."""
 _NEVER = float("inf")
 
