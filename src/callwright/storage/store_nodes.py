@@ -43,8 +43,9 @@ class NodeStore(Access):
         if self.is_shared:  # otherwise there is nobody else, and all others are over
             former = await asyncio.to_thread(_exchange_names, self._database.folder / NODE_FILE_NAME, node_id)
         at = self._clock()
+        alone = not self.is_shared
         await self._leases.run(
-            lambda connection: nodes.begin(connection, node_id, name, url, LEASE_SECONDS, at, former)
+            lambda connection: nodes.begin(connection, node_id, name, url, LEASE_SECONDS, at, former, alone=alone)
         )
         self.node_id = node_id
 
