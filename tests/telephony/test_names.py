@@ -62,10 +62,10 @@ async def test_naptr_chooses_the_transport_srv_the_servers_and_a_the_addresses()
     async with resolving(dict(WHOLE)) as (server, resolver, _):
         found = await resolver.resolve(DOMAIN)
         assert (found[0][1], found[2][1]) == (5071, 5072)
-        assert set(found) == set(
+        assert set(found) == {
             StreamAddress(host, port, "TLS", "example.com")
             for host, port in (("192.0.2.1", 5071), ("192.0.2.2", 5071), ("192.0.2.3", 5072))
-        )
+        }
         assert server.asked[:2] == ["NAPTR example.com", "SRV _sips._tcp.example.com"]
 
 
