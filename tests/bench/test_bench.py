@@ -19,7 +19,13 @@ FIGURES = {
         "200 OK → first sound, p50": "ms",
         "200 OK → first sound, p99": "ms",
     },
-    "full_session": {"full session": "CPU ms"},
+    "uncached": {
+        "POST → first RTP, p50": "ms",
+        "POST → first RTP, p99": "ms",
+        "POST → first sound, p50": "ms",
+        "POST → first sound, p99": "ms",
+    },
+    "full_session": {"full session": "CPU ms", "full session, busy": "CPU ms"},
     "concurrent_calls": {
         "4 calls, callees talk": "CPU ms per call-second",
         "4 calls, callees talk: gap, p99": "ms",
