@@ -101,10 +101,10 @@ class NamesOf(SystemNames):
     """The product's name system, asking this server for addresses too, because the machine's own does not know it."""
 
     def __init__(self, server: NameServer) -> None:
-        self._resolver = dns.asyncresolver.Resolver(configure=False)
-        self._resolver.nameservers = ["127.0.0.1"]
-        self._resolver.port = server.port
-        self._addresses = self._resolver
+        self._addresses = dns.asyncresolver.Resolver(configure=False)
+        self._addresses.nameservers = ["127.0.0.1"]
+        self._addresses.port = server.port
+        super().__init__(self._addresses)
 
     async def ask(self, question: Question, family: socket.AddressFamily) -> Answers:
         """As the product does; addresses by A and AAAA, and OSError when there are none."""
