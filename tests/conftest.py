@@ -108,6 +108,12 @@ class Site:
         self._numbers = itertools.count(1)
 
     @property
+    def where(self) -> list[str]:
+        """The flags with which commands find its database."""
+        database = self.node.settings.database
+        return ["--data", str(self.data), *(["--database", database.reveal()] if database is not None else [])]
+
+    @property
     def carrier(self) -> Carrier:
         assert self.node.carrier is not None
         return self.node.carrier
