@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from bench import accept, concurrent_calls, contract_parse, full_session, idle, latency, report, sip_message
+from bench import accept, concurrent_calls, contract_parse, full_session, idle, latency, report, sip_message, uncached
 from bench.rig.machine import load_average
 from bench.rig.result import Result
 from bench.rig.rig import Rig
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Rig], Awaitable[Result]]] = {
     "contract_parse": contract_parse.measure,
     "idle": idle.measure,
     "latency": latency.measure,
+    "uncached": uncached.measure,
     "concurrent_calls": concurrent_calls.measure,
     "full_session": full_session.measure,
     "accept": accept.measure,

@@ -1,83 +1,159 @@
-"""What calls cost while they play: processor time per second of call, memory, and whether every packet leaves."""
+"""What calls cost while they play, and how well their packets are paced: 1,000, 5,000 and 10,000 at once.
+
+The callees are bench/rig/crowd.py's: each at an address of its own, each measured packet by packet. Calls are added up
+to the next number, measured for a while, and more are added; the message outlasts all of it. While 5,000 play, further
+calls are set up one by one and timed.
+"""
 
 import asyncio
+import random
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from bench.rig.http import Receiver
-from bench.rig.processes import cpu_seconds, memory_bytes, udp_arrivals
-from bench.rig.result import Figure, Result
-from bench.rig.rig import Rig, SinkProcess, accepted, number, play
-from callwright.audio import tones, wav
+import numpy as np
+
+from bench.rig.http import Connection, Receiver
+from bench.rig.machine import load_average
+from bench.rig.processes import cpu_seconds, memory_bytes
+from bench.rig.result import Figure, Result, percentile
+from bench.rig.rig import CrowdRig, Rig, accepted, number, play
+from callwright.audio import g711, wav
 
 FIRST_NUMBER = 5_000_000
-STARTS_PER_SECOND = 100
-MESSAGE_SECONDS = 60.0
+STARTS_PER_SECOND = 80
+MESSAGE_SECONDS = 90
+REPETITIONS = 3
 PACKETS_PER_SECOND = 50
+WINDOW_SECONDS = 10.0
+SETTLE_SECONDS = 3.0
+SETUPS = 100
 TARGET_CPU_MS = 0.10
 TARGET_KIB = 20.0
-SETTLE_SECONDS = 2.0
+TARGET_GAP_MS = 25.0
+TARGET_ERROR_MS = (2.0, 5.0)
+TARGET_SETUP_MS = 50.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What N calls cost for a while."""
+    """What N calls cost for a while, and what their callees heard."""
 
     cpu_ms_per_call_second: float
     packet_share: float
-    "of the packets that should have left"
+    "of the packets that should have come"
     memory_bytes: int
     "of all callwright's processes"
+    heard: dict[str, Any]
+    "crowd.c's report"
+
+    @property
+    def faults(self) -> int:
+        """Packets that were missing, doubled, out of order, or not of the message."""
+        return sum(int(self.heard[name]) for name in ("missing", "doubled_or_late", "wrong", "other", "silent_streams"))
 
 
 async def measure(rig: Rig) -> Result:
-    """At 100 and 500 calls with callees that only listen, and at 500 whose callees send sound back."""
-    steps = ((4, False), (4, True)) if rig.quick else ((100, False), (500, False), (500, True))
-    receiver = Receiver(wav.serialize(tones.sine(440.0, MESSAGE_SECONDS, -13.0)))
+    """At 1,000 and 5,000 calls whose callees send sound back, and at 10,000 whose callees only listen."""
+    few, more, most = (4, 6, 10) if rig.quick else (1_000, 5_000, 10_000)
+    chance = random.Random(6)  # noqa: S311 - a message, no secret
+    noise = np.frombuffer(chance.randbytes(2 * 8_000 * MESSAGE_SECONDS), dtype="<i2") // 4
+    receiver = Receiver(wav.serialize(noise))
     await receiver.start()
+    crowd = CrowdRig(quick=rig.quick, message=g711.encode("PCMU", noise))
     figures: list[Figure] = []
-    idle_bytes = memory_bytes(await rig.server_pid())
-    raw: dict[str, str | int | float] = {"no calls: memory bytes": idle_bytes}
+    raw: dict[str, str | int | float] = {"load average before": load_average()}
     try:
-        for step, (calls, talking) in enumerate(steps):
-            load = await _load(rig, calls, FIRST_NUMBER + 10_000 * step, f"http://127.0.0.1:{receiver.port}/", talking)
-            name = f"{calls} calls, callees {'talk' if talking else 'listen'}"
-            note = f"{load.packet_share:.2%} of the packets that were due"
-            cpu_ms = load.cpu_ms_per_call_second
-            figures.append(Figure(name, cpu_ms, "CPU ms per call-second", TARGET_CPU_MS, note=note))
-            raw[f"{name}: packet share"] = load.packet_share
-            raw[f"{name}: memory bytes"] = load.memory_bytes
-            if not talking and calls == max(calls for calls, _ in steps):
-                kib = (load.memory_bytes - idle_bytes) / calls / 1024
-                figures.append(Figure(f"memory per call, {calls} calls", kib, "KiB", TARGET_KIB, note="over none"))
+        calls = _Calls(crowd, f"http://127.0.0.1:{receiver.port}/")
+        idle_bytes = memory_bytes(await crowd.server_pid())
+        raw["no calls: memory bytes"] = idle_bytes
+        load = await calls.measured(few, talking=True)
+        figures += _figures(f"{few} calls, callees talk", load, raw)
+        figures += _errors(f"{few} calls, callees talk", load)
+        load = await calls.measured(more, talking=True)
+        figures += _figures(f"{more} calls, callees talk", load, raw)
+        kib = (load.memory_bytes - idle_bytes) / more / 1024
+        figures.append(Figure(f"memory per call, {more} calls", kib, "KiB", TARGET_KIB, note="over none"))
+        setups = [await calls.set_up() for _ in range(3 if rig.quick else SETUPS)]
+        for share in (0.5, 0.99):
+            name = f"set-up while {more} calls play, p{share:.0%}".rstrip("%")
+            target = TARGET_SETUP_MS if share == 0.99 else None
+            note = "POST → INVITE, and 200 OK → ACK"
+            figures.append(Figure(name, percentile(setups, share) * 1000, "ms", target, note=note))
+        load = await calls.measured(most, talking=False)
+        figures += _figures(f"{most} calls, callees listen", load, raw)
+        await (await crowd.sink()).ask("hang_up")
     finally:
+        await crowd.close()
         await receiver.stop()
+    raw["load average after"] = load_average()
     return Result("concurrent_calls", tuple(figures), raw)
 
 
-async def _load(rig: Rig, calls: int, first_number: int, url: str, talking: bool) -> _Load:
-    sink, pid = await rig.sink(), await rig.server_pid()
-    window_seconds = 1.0 if rig.quick else 10.0
-    await sink.ask("mode talking" if talking else "mode counting")
-    async with rig.connected() as connection:
-        began = time.perf_counter()
-        for index in range(calls):
-            await asyncio.sleep(max(0.0, began + index / STARTS_PER_SECOND - time.perf_counter()))
-            await accepted(connection, rig.callflow(number(first_number + index), play(url)))
-    await sink.ask(f"until_up {calls}")
-    await asyncio.sleep(SETTLE_SECONDS / 4 if rig.quick else SETTLE_SECONDS)
-    packets_at_start, cpu_at_start, began = _packets(sink), cpu_seconds(pid), time.perf_counter()
-    await asyncio.sleep(window_seconds)
-    seconds = time.perf_counter() - began
-    packets, cpu_ms = _packets(sink) - packets_at_start, (cpu_seconds(pid) - cpu_at_start) * 1000
-    memory = memory_bytes(pid)
-    if (await sink.ask("report"))["up"] != calls:
-        raise RuntimeError(f"some of {calls} calls ended while they were measured")
-    await sink.ask("hang_up")
-    return _Load(cpu_ms / calls / seconds, packets / (calls * seconds * PACKETS_PER_SECOND), memory)
+def _figures(name: str, load: _Load, raw: dict[str, str | int | float]) -> list[Figure]:
+    raw[f"{name}: packet share"] = load.packet_share
+    raw[f"{name}: memory bytes"] = load.memory_bytes
+    for what, value in load.heard.items():
+        for part, figure in value.items() if isinstance(value, dict) else (("", value),):
+            raw[f"{name}: {what} {part}".rstrip()] = figure
+    note = f"{load.packet_share:.2%} of the packets that were due"
+    gap_ms = load.heard["gap_ms"]["p99"]
+    return [
+        Figure(name, load.cpu_ms_per_call_second, "CPU ms per call-second", TARGET_CPU_MS, note=note),
+        Figure(f"{name}: gap, p99", gap_ms, "ms", TARGET_GAP_MS, note="between two packets of a stream"),
+        Figure(f"{name}: packets amiss", float(load.faults), "", 0.0, note="missing, doubled, late or wrong"),
+    ]
 
 
-def _packets(sink: SinkProcess) -> int:
-    """RTP packets that reached the callees' port and found its buffer full, as it is while calls are measured."""
-    _, dropped = udp_arrivals(sink.rtp_port)
-    return dropped
+def _errors(name: str, load: _Load) -> list[Figure]:
+    errors = load.heard["gap_error_ms"]
+    return [
+        Figure(f"{name}: gap error, {share}", errors[share], "ms", target, note="|gap - 20 ms|")
+        for share, target in zip(("p99", "p99.9"), TARGET_ERROR_MS, strict=True)
+    ]
+
+
+class _Calls:
+    """Calls to the crowd, more and more of them."""
+
+    def __init__(self, rig: CrowdRig, url: str) -> None:
+        self._rig = rig
+        self._message = play(url, REPETITIONS)
+        self._made = 0
+
+    async def measured(self, count: int, *, talking: bool) -> _Load:
+        """So many calls at once, and what they cost."""
+        rig = self._rig
+        sink, pid = await rig.sink(), await rig.server_pid()
+        await sink.ask("talk 0")
+        async with rig.connected() as connection:
+            began, first = time.perf_counter(), self._made
+            while self._made < count:
+                await asyncio.sleep(max(0.0, began + (self._made - first) / STARTS_PER_SECOND - time.perf_counter()))
+                await self._post(connection)
+        await sink.ask(f"until_up {count}")
+        await sink.ask(f"talk {int(talking)}")
+        await asyncio.sleep(SETTLE_SECONDS / 4 if rig.quick else SETTLE_SECONDS)
+        await sink.ask("begin")
+        cpu_at_start, began = cpu_seconds(pid), time.perf_counter()
+        await asyncio.sleep(1.0 if rig.quick else WINDOW_SECONDS)
+        cpu_ms, seconds = (cpu_seconds(pid) - cpu_at_start) * 1000, time.perf_counter() - began
+        heard = await sink.ask("report")
+        if heard["up"] != count:
+            raise RuntimeError(f"{heard['up']} calls were up at the end of the measurement, not {count}")
+        share = heard["packets"] / (count * seconds * PACKETS_PER_SECOND)
+        return _Load(cpu_ms / count / seconds, share, memory_bytes(pid), heard)
+
+    async def set_up(self) -> float:
+        """One more call; the seconds of its set-up that are ours: POST → INVITE, 200 OK → ACK."""
+        async with self._rig.connected() as connection:
+            posted = time.monotonic()
+            destination = await self._post(connection)
+            times = await (await self._rig.sink()).ask(f"times {destination}")
+        return float(times["invited"] - posted + times["acknowledged"] - times["answered"])
+
+    async def _post(self, connection: Connection) -> str:
+        destination = number(FIRST_NUMBER + self._made)
+        self._made += 1
+        await accepted(connection, self._rig.callflow(destination, self._message))
+        return destination

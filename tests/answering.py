@@ -144,11 +144,11 @@ class Answerer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         path = head[0].split(" ")[1]
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        content = json.loads(await reader.readexactly(int(headers["content-length"])))
+        raw = await reader.readexactly(int(headers["content-length"]))
         answer = NOTHING
         if path == "/vca" and self.answers:
             answer = self.answers.pop(0)
-        self.posted.append(Posted(path, headers, content))
+        self.posted.append(Posted(path, headers, json.loads(raw), raw))
         self.news.tell()
         await answer(writer)
 

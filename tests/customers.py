@@ -65,6 +65,8 @@ class Posted:
     path: str
     headers: Mapping[str, str]
     body: Any
+    raw: bytes = b""
+    "the body as it came"
 
 
 class Web:
@@ -115,7 +117,7 @@ class Web:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         if method == "POST":
-            self.posted.append(Posted(path, headers, json.loads(body)))
+            self.posted.append(Posted(path, headers, json.loads(body), body))
             page = Page(b"{}", self.answers.pop(0) if self.answers else 200)
         else:
             self.fetched.append(path)

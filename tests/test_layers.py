@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "callwright"
 FLOORS: dict[int, tuple[str, ...]] = {
     7: ("__main__", "cli", "node"),
     6: ("api", "console", "simulator"),
-    5: ("switchboard",),
+    5: ("switchboard", "doctor"),
     4: ("telephony", "speech", "webhooks", "recordings", "storage", "egress"),
     3: ("telemetry",),
     2: ("contract",),

@@ -24,6 +24,7 @@ OTHER: dict[str, str] = {
     "sip_tls_key": "/etc/ssl/sip.key",
     "rtp_ports": "20000-20010",
     "data": "/srv/callwright",
+    "node_url": "http://10.0.0.5:8080",
     "api_key": SECRET,
     "trunk": "sip:carrier.example.com:5080",
     "config": "other.toml",

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -156,15 +157,51 @@ class Rig:
         return answer.status == 200
 
 
+class CrowdRig(Rig):
+    """The same with thousands of callees in place of the sink: a server and a crowd of its own."""
+
+    def __init__(self, *, quick: bool, message: bytes) -> None:
+        """`message` is what callees are to hear, as PCMU."""
+        super().__init__(quick=quick)
+        self._message = message
+
+    async def sink(self) -> SinkProcess:
+        """The crowd, compiled and started when first asked for; ServerTrouble without a C compiler."""
+        if self._sink is None:
+            folder = Path(self._closers.enter_context(tempfile.TemporaryDirectory(prefix="callwright-crowd-")))
+            frames = folder / "message"
+            frames.write_bytes(self._message)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bench.rig.crowd", "127.0.0.1", await _compiled(folder), str(frames),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
+            )  # fmt: skip
+            self._closers.push_async_callback(_end, process)
+            self._sink = await SinkProcess.of(process)
+        return self._sink
+
+
+async def _compiled(folder: Path) -> str:
+    """The crowd's ears and mouths as a program."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise ServerTrouble("thousands of callees need a C compiler (cc or gcc), and there is none")
+    program = folder / "crowd"
+    source = Path(__file__).with_name("crowd.c")
+    process = await asyncio.create_subprocess_exec(compiler, "-O2", "-o", str(program), str(source))
+    if await process.wait():
+        raise ServerTrouble(f"{source.name} cannot be compiled")
+    return str(program)
+
+
 def say(text: str, repetition: int = 1) -> dict[str, Any]:
     """The action that speaks a text."""
     params = {"text": text, "voiceProfile": VOICE, "repetition": repetition, "speed": 1}
     return {"action": "say", "params": params}
 
 
-def play(url: str) -> dict[str, Any]:
+def play(url: str, repetition: int = 1) -> dict[str, Any]:
     """The action that plays a file."""
-    return {"action": "playFile", "params": {"fileUrl": url, "repetition": 1}}
+    return {"action": "playFile", "params": {"fileUrl": url, "repetition": repetition}}
 
 
 def number(index: int) -> str:

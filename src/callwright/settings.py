@@ -83,6 +83,8 @@ class Settings:
     data: str
     database: Secret | None
     "the URL of a PostgreSQL database, which may hold a password; None: SQLite in the data directory"
+    node_url: str | None
+    "how the other nodes on the same database reach this one's HTTP; None: not at all"
     api_key: Secret | None
     trunk: TrunkUri | None
     config: str
@@ -141,6 +143,14 @@ def _parse_database(text: str) -> Secret:
     if not text.isprintable() or " " in text:
         raise ValueError("it holds blanks or signs that do not print")
     return Secret(text)
+
+
+def _parse_node_url(text: str) -> str:
+    scheme, divided, rest = text.partition("://")
+    if scheme != "http" or not divided or not rest.strip("/") or "/" in rest.rstrip("/") or "@" in rest:
+        raise ValueError("write http://HOST:PORT: the nodes speak plain HTTP to each other, on a network of their own")
+    parse_listen_address(rest.rstrip("/"))
+    return text.rstrip("/")
 
 
 def _parse_api_key(text: str) -> Secret:
@@ -251,6 +261,10 @@ SETTINGS: tuple[Setting, ...] = (
         "database", None, _parse_database, "URL",
         "a PostgreSQL database, for several nodes; without it an SQLite file in the data directory",
         "postgresql://callwright@db.example.com/callwright",
+    ),
+    Setting(
+        "node_url", None, _parse_node_url, "URL",
+        "how the other nodes on the same database reach the HTTP of this one", "http://10.0.0.5:8080",
     ),
     Setting(
         "api_key", None, _parse_api_key, "KEY",

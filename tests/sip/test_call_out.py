@@ -179,13 +179,25 @@ def test_a_200_that_crosses_the_cancel_is_acknowledged_and_hung_up(bench: "Bench
     bench.do(bench.agent.hang_up, bench.call)
     bench.respond(invite, 200, sdp=bench.answer)
     assert bench.lines == ["ACK", "BYE"]
-    failed = bench.only(CallFailed)
-    assert (failed.status, failed.locally_generated) == (487, True)
     bye = bench.request()
     bench.respond(invite, 200, sdp=bench.answer)
     assert bench.lines == ["ACK"]
+    assert bench.told == []  # the callee's phone is still up
     bench.respond(bye, 200)
+    failed = bench.only(CallFailed)
+    assert (failed.status, failed.locally_generated) == (487, True)
+
+
+def test_a_200_that_crosses_the_cancel_is_hung_up_until_the_callee_hears_it(bench: "Bench") -> None:
+    invite = bench.invite()
+    bench.respond(invite, 180)
+    bench.do(bench.agent.hang_up, bench.call)
+    bench.respond(invite, 200, sdp=bench.answer)
+    bench.wait(31.9)
+    assert bench.lines.count("BYE") == 10
     assert bench.told == []
+    bench.wait(0.2)
+    assert bench.only(CallFailed).status == 487
 
 
 def test_a_200_without_any_1xx_after_hanging_up_is_acknowledged_and_hung_up(bench: "Bench") -> None:
@@ -193,6 +205,7 @@ def test_a_200_without_any_1xx_after_hanging_up_is_acknowledged_and_hung_up(benc
     bench.do(bench.agent.hang_up, bench.call)
     bench.respond(invite, 200, sdp=bench.answer)
     assert bench.lines == ["ACK", "BYE"]
+    bench.respond(bench.request(), 200)
     assert bench.only(CallFailed).status == 487
 
 

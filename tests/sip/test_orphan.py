@@ -6,7 +6,7 @@ import pytest
 
 from callwright.errors import SipSyntaxError
 from callwright.sip.digest import Challenge, Credentials
-from callwright.sip.memo import Memo, decode_memos, encode_memos
+from callwright.sip.memo import SEQUENCE_GAP, Memo, decode_memos, encode_memos
 from callwright.sip.message import Request
 from callwright.sip.outputs import CallEnded, CallFailed
 from callwright.sip.profile import AgentProfile
@@ -104,6 +104,14 @@ def test_a_200_that_crosses_the_cancel_gets_ack_and_bye(bench: "Bench", heir: "B
     assert heir.lines == ["ACK"]
     heir.respond(bye, 200, headers=())
     heir.only(CallFailed)
+
+
+def test_the_bye_comes_behind_whatever_was_asked_in_the_dialog_before(bench: "Bench", heir: "Bench") -> None:
+    """The process that is gone may have sent PRACKs: a lower CSeq than theirs is answered with 500 (§12.2.2)."""
+    invite = bench.invite()
+    heir.do(heir.agent.end_orphan, "orphan", memo_of(bench))
+    heir.respond(invite, 200, sdp=heir.answer)
+    assert int(header(heir.request(1), "CSeq").split()[0]) > SEQUENCE_GAP
 
 
 def test_the_bye_is_repeated_until_it_is_answered(bench: "Bench", heir: "Bench") -> None:

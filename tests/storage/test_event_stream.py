@@ -110,10 +110,14 @@ async def test_following_is_written_down_now_and_then_only(store: Store, clock: 
 async def test_who_follows_by_another_process_is_known_within_seconds(
     store: Store, open_store: OpenStore, clock: Clock
 ) -> None:
+    assert not await store.wants_news("riders_hq", WebhookKind.VCS)
     other = await open_store(exclusive=False)
     await other.follow_events("riders_hq")
+    assert not store.may_want_news("riders_hq", WebhookKind.VCS)
     clock.now += AGE_SECONDS + 0.1
+    assert store.may_want_news("riders_hq", WebhookKind.VCS)  # it must be asked
     assert await store.wants_news("riders_hq", WebhookKind.VCS)
+    assert store.may_want_news("riders_hq", WebhookKind.VCS)
 
 
 async def test_changes_of_numbers_are_events_for_those_who_follow(store: Store) -> None:

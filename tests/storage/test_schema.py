@@ -14,6 +14,7 @@ from callwright.callflow.plan import Callflow, MakeCall
 from callwright.contract.session_list import PagePosition, SessionQuery
 from callwright.storage import accounts, editions, exports, outbox, recordings, sessions, verifications, virtual_numbers
 from callwright.storage.migrate import configuration
+from callwright.storage.prepared import Prepared
 from callwright.storage.records import DialIntent, encode_callflow
 from callwright.storage.schema import SCHEMA_REVISION, metadata
 from callwright.storage.store import Store
@@ -21,7 +22,8 @@ from callwright.storage.store import Store
 QUERIES = {
     f"{module.__name__.rpartition('.')[2]}.{name}": query
     for module in (accounts, editions, exports, outbox, recordings, sessions, verifications, virtual_numbers)
-    for name, query in vars(module).items()
+    for name, kept in vars(module).items()
+    for query in [kept.statement if isinstance(kept, Prepared) else kept]
     if isinstance(query, Executable) and isinstance(query, ClauseElement)
 }
 

@@ -331,6 +331,7 @@ async def test_a_restart_begins_what_was_not_dialled_and_ends_what_was(store: St
     await store.accept_session("00000000-0000-4000-9000-000000000001", "riders_hq", HELLO, CLOCK())
     await store.accept_session("00000000-0000-4000-9000-000000000002", "riders_hq", HELLO, CLOCK())
     await store.record_dial_intent("00000000-0000-4000-9000-000000000002", "leg-x", "call-id", "carrier", CLOCK())
+    store.node_id = "the next one"
     bench = Bench(store)
     assert await bench.board.recover() == 2
     undialled = await bench.over("00000000-0000-4000-9000-000000000001")
@@ -352,7 +353,7 @@ class AwayOnce:
         self.accept_incoming = store.accept_incoming
         self.find_number = store.find_number
         self.record_dial_intent = store.record_dial_intent
-        self.unfinished_sessions = store.unfinished_sessions
+        self.claim_sessions = store.claim_sessions
 
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
         self.tries += 1
@@ -569,6 +570,7 @@ async def test_a_call_while_the_database_is_away_may_try_elsewhere(store: Store)
 
 async def test_an_incoming_call_cut_off_by_a_crash_ends_with_the_leg_it_had(store: Store) -> None:
     await store.accept_incoming("s-1", "riders_hq", "leg-in", "+6591234567", "+6568332048", "c", "carrier", CLOCK())
+    store.node_id = "the next one"
     bench = Bench(store)
     assert await bench.board.recover() == 1
     [leg] = bench.summaries[0].legs

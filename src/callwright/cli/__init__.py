@@ -26,7 +26,7 @@ class Command(Protocol):
         """Do it; returns the exit status."""
 
 
-COMMANDS = ("run", "serve", "call", "explain", "listen", "keys", "numbers", "trunks", "webhooks")
+COMMANDS = ("run", "serve", "call", "explain", "listen", "keys", "numbers", "trunks", "doctor", "webhooks")
 
 
 def command(name: str) -> Command:

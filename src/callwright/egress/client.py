@@ -105,7 +105,7 @@ class Egress:
                     continue
                 elapsed_seconds = asyncio.get_running_loop().time() - began
                 content_type = answer.headers.get("content-type")
-                return Fetched(str(target.url), content_type, bytes(answer.body), elapsed_seconds)
+                return Fetched(target.url, content_type, bytes(answer.body), elapsed_seconds)
             raise EgressRefused(f"The server redirects more than {MOST_REDIRECTS} times.")
 
     async def post(
@@ -221,7 +221,7 @@ def _head(method: str, target: Target, headers: Mapping[str, str], length: int |
         if not _NAME.fullmatch(key) or not _VALUE.fullmatch(value):
             raise EgressRefused(f"The request cannot be sent: its header {key!r} holds what HTTP cannot carry.")
         sent[key] = value
-    lines = [f"{method} {target.path.decode('ascii')} HTTP/1.1", f"host: {target.host_header.decode('ascii')}"]
+    lines = [f"{method} {target.path} HTTP/1.1", f"host: {target.host_header}"]
     if length is not None:
         lines.append(f"content-length: {length}")
     lines += [f"{name}: {value}" for name, value in sent.items()]

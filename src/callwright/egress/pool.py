@@ -8,7 +8,7 @@ import functools
 import ssl
 from collections import defaultdict
 
-import httpx
+import certifi
 
 from callwright.egress.http1 import Connection
 from callwright.egress.network import CheckedNetwork, cause, in_time
@@ -25,7 +25,7 @@ IDLE_SECONDS = 15.0
 @functools.cache
 def _public_authorities() -> ssl.SSLContext:
     """Read once, and when first needed: it takes as long as twenty requests."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = ssl.create_default_context(cafile=certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -7,8 +7,10 @@ step back from https to http. There is one parser, so nobody reads another host 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from urllib.parse import quote, urljoin
 
-import httpx
+import idna
 
 from callwright.egress.address import port_refusal
 from callwright.errors import EgressError, EgressRefused
@@ -16,9 +18,16 @@ from callwright.errors import EgressError, EgressRefused
 MOST_URL_LENGTH = 4096
 TARGETS_KEPT = 1024
 
-_ABSOLUTE_URL = re.compile(r"https?://(?P<authority>[^/?#\\]+)", re.IGNORECASE)
-_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
+_URL = re.compile(r"(https?)://([^/?#\\]+)([^?#]*)(\?[^#]*)?", re.IGNORECASE)
+"""Scheme, authority, path, query; what follows is the fragment."""
+_HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_IPV4_SHAPE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What stays as it is written (WHATWG URL, "path percent-encode set" and "query percent-encode set"); escapes do.
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+_IN_PATH = _VISIBLE.translate(str.maketrans("", "", '"#<>?`{}'))
+_IN_QUERY = _VISIBLE.translate(str.maketrans("", "", '"#<>'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +45,15 @@ class Origin:
 class Target:
     """A URL as a request needs it."""
 
-    url: httpx.URL
     origin: Origin
-    host_header: bytes
-    path: bytes
+    host_header: str
+    path: str
     "with its query"
+
+    @property
+    def url(self) -> str:
+        """All of it, without its fragment."""
+        return f"{'https' if self.origin.is_secure else 'http'}://{self.host_header}{self.path}"
 
 
 @lru_cache(maxsize=TARGETS_KEPT)
@@ -50,25 +63,25 @@ def checked_target(text: str) -> Target:
         raise EgressRefused(f"The URL is longer than {MOST_URL_LENGTH} characters.")
     if any(character <= " " or character in "\\\x7f" for character in text):
         raise EgressRefused("The URL holds a space, a backslash or a control character.")
-    absolute = _ABSOLUTE_URL.match(text)
-    if absolute is None:
+    found = _URL.match(text)
+    if found is None:
         raise EgressRefused("Only complete http and https URLs are used.")
-    if "@" in absolute["authority"]:
+    scheme, authority, path, query = found[1].lower(), found[2], found[3], found[4] or ""
+    if "@" in authority:
         raise EgressRefused("A URL with a user name or password is not used.")
-    if not _HOST_AND_PORT.fullmatch(absolute["authority"]):
+    place = _HOST_AND_PORT.fullmatch(authority)
+    if place is None:
         raise EgressRefused("The URL's host and port cannot be read.")
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise EgressRefused(f"The URL cannot be read: {error}.") from error
-    if url.scheme not in _DEFAULT_PORTS or url.userinfo or not url.host:
-        raise EgressRefused("The URL cannot be read.")
-    port = url.port if url.port is not None else _DEFAULT_PORTS[url.scheme]
+    host = _host(place[1])
+    port = int(place[2]) if place[2] else _DEFAULT_PORTS[scheme]
     reason = port_refusal(port)
     if reason is not None:
-        raise EgressRefused(f"The URL's port {url.port} is {reason}.")
-    origin = Origin(url.scheme == "https", url.raw_host.decode("ascii"), port)
-    return Target(url, origin, url.netloc, url.raw_path)
+        raise EgressRefused(f"The URL's port {port} is {reason}.")
+    header = f"[{host}]" if ":" in host else host
+    if port != _DEFAULT_PORTS[scheme]:
+        header += f":{port}"
+    sent = quote(_without_dots(path), safe=_IN_PATH) + quote(query, safe=_IN_QUERY)
+    return Target(Origin(scheme == "https", host, port), header, sent)
 
 
 def redirected(target: Target, status: int, location: str | None) -> Target:
@@ -78,12 +91,47 @@ def redirected(target: Target, status: int, location: str | None) -> Target:
     if len(location) > MOST_URL_LENGTH:
         raise EgressRefused("The server redirects to a URL that is too long.")
     try:
-        url = target.url.join(location)
-    except httpx.InvalidURL as error:
+        url = urljoin(target.url, location)
+    except ValueError as error:
         raise EgressRefused("The server redirects to a URL that cannot be read.") from error
-    if target.origin.is_secure and url.scheme == "http":
+    if target.origin.is_secure and url.lower().startswith("http:"):
         raise EgressRefused("The server redirects from https to http.")
     try:
-        return checked_target(str(url.copy_with(fragment=None)))
+        return checked_target(url)
     except EgressRefused as error:
         raise EgressRefused(f"The server redirects to a URL that is refused. {error}") from error
+
+
+def _host(written: str) -> str:
+    """The host in ASCII and lower case, brackets taken off; EgressRefused when it is none."""
+    if "%" in written:  # an escape, or a zone, which means nothing on another machine
+        raise EgressRefused("The URL's host cannot be read.")
+    try:
+        if written.startswith("["):
+            return str(IPv6Address(written[1:-1]))
+        if not written.isascii():
+            return _host(idna.encode(written.lower()).decode("ascii"))
+        if _IPV4_SHAPE.fullmatch(written):
+            return str(IPv4Address(written))
+    except (AddressValueError, idna.IDNAError) as error:
+        raise EgressRefused("The URL's host cannot be read.") from error
+    name = written.lower()
+    if not _NAME.fullmatch(name):
+        raise EgressRefused("The URL's host cannot be read.")
+    return name
+
+
+def _without_dots(path: str) -> str:
+    """The path without its `.` and `..` (RFC 3986 §5.2.4); at least "/"."""
+    if "/." not in path:
+        return path or "/"
+    kept: list[str] = []
+    parts = path.split("/")[1:]
+    for part in parts:
+        if part == "..":
+            del kept[-1:]
+        elif part != ".":
+            kept.append(part)
+    if parts[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)

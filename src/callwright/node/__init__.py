@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ from callwright.storage.pruning import pruned
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
 from callwright.switchboard.customer import Customers
+from callwright.switchboard.membership import Membership
 from callwright.telemetry.clock import Clock, platform_clock
 from callwright.telemetry.log import watch_story
 from callwright.telephony.line import Telephony, TelephonySettings
@@ -56,6 +58,7 @@ class Node:
     settings: Settings
     store: Store
     board: Switchboard
+    membership: Membership
     telephony: Telephony
     deliverer: Deliverer
     carrier: Carrier | None
@@ -71,6 +74,9 @@ class Node:
             numbers.warm()
             store = await open_store(settings, clock=clock)
             closers.push_async_callback(store.close)
+            membership = Membership(store, clock, _new_uuid, name=socket.gethostname(), url=settings.node_url)
+            await membership.enter()
+            closers.push_async_callback(membership.stop)
             key = await prepare_accounts(settings, store)
             trunks = Trunks(settings, store, asyncio.sleep)
             await trunks.load()
@@ -99,6 +105,7 @@ class Node:
                 received=lambda call: board.received(call),
                 recorded=recordings.done,
                 keep=store.keep_dialog,
+                may_dial=membership.holds,
             )
             board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock)
             await recordings.start()
@@ -115,6 +122,7 @@ class Node:
             taken_up = await board.recover()
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
+            membership.serve(board)
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)
@@ -135,15 +143,21 @@ class Node:
                 recordings,
                 callbacks,
                 feed,
+                membership,
                 clock,
             )
             http = await serve_http(Api(platform), settings.http)
             closers.push_async_callback(http.stop)
             closers.push_async_callback(feed.stop)
-            return cls(settings, store, board, telephony, deliverer, carrier, http, key, closers.pop_all())
+            return cls(settings, store, board, membership, telephony, deliverer, carrier, http, key, closers.pop_all())
 
     async def stop(self, drain_seconds: float) -> int:
-        """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off."""
+        """Let live calls finish for `drain_seconds`, send what is due, close; returns how many calls were cut off.
+
+        What was not dialled yet goes to another node, if there is one.
+        """
+        self.board.draining = True
+        await self.membership.drain()
         cut_off = await self.board.drain(drain_seconds)
         if not await self.deliverer.settle(LAST_SUMMARIES_SECONDS):
             log.warning("not every summary went out; the rest is sent on the next start")
@@ -228,6 +242,7 @@ def _platform(  # what the API is given
     recordings: Recordings,
     callbacks: VerificationCallbacks,
     feed: EventFeed,
+    membership: Membership,
     clock: Clock,
 ) -> Platform:
     return Platform(
@@ -236,7 +251,7 @@ def _platform(  # what the API is given
         policy_for=wiring.policies(settings, store),
         clock=clock,
         new_uuid=_new_uuid,
-        trouble=wiring.trouble(telephony, store),
+        trouble=wiring.trouble(telephony, store, membership),
         draining=lambda: board.draining,
         trunks=trunks,
         tester=Tester(egress.post, clock, time.time, new_event_id),

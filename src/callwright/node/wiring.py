@@ -29,6 +29,7 @@ from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, S
 from callwright.storage.records import WebhookKind
 from callwright.storage.store import Store
 from callwright.switchboard.board import Switchboard
+from callwright.switchboard.membership import Membership
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.metrics import Metrics
 from callwright.telephony.line import Telephony
@@ -164,7 +165,7 @@ def metrics(board: Switchboard, telephony: Telephony) -> Metrics:
     return metrics
 
 
-def trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str | None]]:
+def trouble(telephony: Telephony, store: Store, membership: Membership) -> Callable[[], Awaitable[str | None]]:
     async def trouble() -> str | None:
         if not telephony.ready:
             return "telephony is not ready: the media process is being restarted"
@@ -172,6 +173,8 @@ def trouble(telephony: Telephony, store: Store) -> Callable[[], Awaitable[str | 
             await store.has_sub_account(DEVELOPMENT_SUB_ACCOUNT)
         except CallwrightError as error:
             return f"the database does not answer: {error}"
+        if not membership.holds():
+            return "the other nodes may have given this one up: its lease was not moved on"
         return None
 
     return trouble

@@ -183,7 +183,7 @@ class UserAgent:
         """End a call in whatever state it is; any number of times.
 
         Unanswered outgoing: CANCEL, at once or as soon as a 1xx allows it (RFC 3261 §9.1); `CallFailed` 487 follows,
-        also when a 200 crosses the CANCEL (it is acknowledged and hung up here). Unanswered incoming: 603. Answered:
+        also when a 200 crosses the CANCEL (once its BYE was answered). Unanswered incoming: 603. Answered:
         BYE. `reason` is a Reason header value (RFC 3326) such as `Q.850;cause=16`.
         """
         call = self._calls.get(call_id)

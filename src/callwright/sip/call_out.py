@@ -24,7 +24,7 @@ from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Envelope, session_description
 from callwright.sip.memo import Memo, branch_of, memo_of_dialog, memo_of_invite
 from callwright.sip.message import Headers, Request, Response
-from callwright.sip.outputs import Address, CallAnswered, CallFailed, CallProceeding, CallRinging, Transmit
+from callwright.sip.outputs import Address, CallAnswered, CallEnded, CallFailed, CallProceeding, CallRinging, Transmit
 from callwright.sip.reliable import rseq_of
 from callwright.sip.session_timer import least_seconds, read_session_expires, request_headers, timer_of_answer
 from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer, cancel_for
@@ -55,6 +55,7 @@ class CallOut(Call):
         "_invite",
         "_next_hop",
         "_proceeding",
+        "_too_late",
     )
 
     def __init__(
@@ -75,6 +76,7 @@ class CallOut(Call):
         self._cancel_wanted = False
         self._cancelled = False
         self._cancel_reason: str | None = None
+        self._too_late = False  # a 200 crossed our CANCEL
         self._held: tuple[ClientTransaction, Dialog] | None = None  # the 200 whose ACK waits for `release_ack`
 
     def invite(
@@ -266,10 +268,12 @@ class CallOut(Call):
             return
         self._acknowledge(transaction, dialog)
         # Too late: "the UAC core [...] may need to terminate dialogs with a BYE".
-        bye = dialog.request("BYE", extra=(("User-Agent", self._layer.profile.name),))
-        self._layer.request(now, bye, dialog.destination, self)
-        if self.state is CallState.SETUP:
-            self.finish(now, failure(self.name, 487))
+        if self.state is CallState.SETUP:  # it is over when the BYE was heard: until then a phone is up
+            self._too_late, self.dialog, self.state = True, dialog, CallState.RUNNING
+            self.send_bye(now, self._cancel_reason, "")
+        else:
+            bye = dialog.request("BYE", extra=(("User-Agent", self._layer.profile.name),))
+            self._layer.request(now, bye, dialog.destination, self)
 
     def _invite_for_longer(
         self, now: float, transaction: ClientTransaction, response: Response
@@ -287,6 +291,10 @@ class CallOut(Call):
             request.headers.set(*header)
         branch = branch_of(self.local_tag, sequence_of(request))
         return self._layer.request(now, request, transaction.destination, self, branch=branch)
+
+    def finish(self, now: float, news: CallEnded | CallFailed) -> None:
+        """A call that was answered too late was answered to nobody above."""
+        super().finish(now, failure(self.name, 487) if self._too_late else news)
 
     def release_ack(self) -> None:
         """The ACK that was held back may leave, if it is not out already."""

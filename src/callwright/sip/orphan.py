@@ -19,7 +19,7 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.call import Call, CallState, failure
 from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Arrival, Envelope, read_envelope
-from callwright.sip.memo import Memo, branch_of
+from callwright.sip.memo import SEQUENCE_GAP, Memo, branch_of
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address, CallEnded, CallFailed, Transmit
 from callwright.sip.responses import answer_address
@@ -167,6 +167,7 @@ class UnansweredOrphan(Call):
         self, now: float, transaction: ClientTransaction, response: Response, envelope: Envelope
     ) -> None:
         dialog = dialog_of_client(transaction.request, response, envelope, self._memo.place)
+        dialog.local_sequence += SEQUENCE_GAP  # PRACKs of the process that is gone
         tag = envelope.to_tag
         if tag in self._acks:
             self._layer.out.append(Transmit(self._acks[tag], dialog.destination, self.name))

@@ -60,12 +60,18 @@ class Access:
         limit_seconds = database.limit_seconds
         self._changes: Queue
         self._questions: Queue
+        self._leases: Queue
+        "this node's own row, which may not wait behind the changes of others"
         if transactions is not None:
             self._changes = transactions(database.write, "storage-writer")
             self._questions = transactions(database.read, "storage-reader")
+            self._leases = self._changes
         else:
             self._changes = Transactions(database.write, "storage-writer", limit_seconds)
             self._questions = Readers(database.read, "storage-reader", limit_seconds, database.readers)
+            self._leases = self._changes
+            if database.is_shared:
+                self._leases = Transactions(database.write, "storage-leases", limit_seconds)
         self._mirror = Mirror(lambda known: self._ask(lambda connection: read_changes(connection, known)), clock)
 
     async def _change(

@@ -12,18 +12,19 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, update
 
 from callwright.errors import StorageError
+from callwright.storage.prepared import Prepared
 from callwright.storage.schema import events, sub_accounts
 
 NOTED: Final = "callwright_noted_events"
 """Where a connection keeps what its batch has noted so far."""
 
-MOVE_ON = (
+MOVE_ON = Prepared(
     update(sub_accounts)
     .where(sub_accounts.c.sub_account_id == bindparam("this_sub_account_id"))
     .values(last_event=sub_accounts.c.last_event + bindparam("count"))
     .returning(sub_accounts.c.last_event)
 )
-INSERT_EVENT = insert(events)
+INSERT_EVENT = Prepared(insert(events), "sub_account_id", "number", "event_id", "kind", "session_id", "at", "body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,13 @@ def write(connection: Connection) -> None:
         by_account.setdefault(event.sub_account_id, []).append(event)
     for sub_account_id, happened in sorted(by_account.items()):
         values = {"this_sub_account_id": sub_account_id, "count": len(happened)}
-        last = connection.execute(MOVE_ON, values).scalar_one_or_none()
-        if last is None:
+        moved = MOVE_ON.run(connection, values).fetchall()
+        if not moved:
             raise StorageError(f"there is no sub-account {sub_account_id}")
-        connection.execute(
-            INSERT_EVENT,
-            [
+        last: int = moved[0][0]
+        for number, event in enumerate(happened, start=last - len(happened) + 1):
+            INSERT_EVENT.run(
+                connection,
                 {
                     "sub_account_id": sub_account_id,
                     "number": number,
@@ -69,7 +71,5 @@ def write(connection: Connection) -> None:
                     "session_id": event.session_id,
                     "at": event.at,
                     "body": event.body,
-                }
-                for number, event in enumerate(happened, start=last - len(happened) + 1)
-            ],
-        )
+                },
+            )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert
 from callwright.errors import StorageError
 from callwright.storage import editions, event_log
 from callwright.storage.event_log import NewEvent
+from callwright.storage.prepared import Prepared
 from callwright.storage.records import DeliveryAttempt, DeliveryState, DueDelivery, Lane, StoredDelivery
 from callwright.storage.schema import DUE_DELIVERY, HELD_DELIVERY, deliveries, delivery_attempts, webhooks
 from callwright.storage.secrets_box import SecretsBox, webhook_place
@@ -36,8 +37,23 @@ _of_endpoint = (
     deliveries.c.kind == bindparam("this_kind"),
 )
 
-OWE = insert(deliveries)
-MAKE_DUE = (
+OWE = Prepared(
+    insert(deliveries), "delivery_id", "event_id", "sub_account_id", "session_id", "kind", "state", "attempts"
+)
+ENQUEUE = Prepared(
+    insert(deliveries),
+    "delivery_id",
+    "event_id",
+    "sub_account_id",
+    "session_id",
+    "kind",
+    "state",
+    "body",
+    "attempts",
+    "due_since",
+    "next_attempt_at",
+)
+MAKE_DUE = Prepared(
     update(deliveries)
     .where(
         deliveries.c.session_id == bindparam("this_session_id"),
@@ -73,13 +89,15 @@ HAS_ENDPOINT = select(
 WAITING = select(func.count()).select_from(
     select(deliveries.c.next_attempt_at).where(*_of_endpoint, DUE_DELIVERY).limit(bindparam("most")).subquery()
 )
-INSERT_ATTEMPT = insert(delivery_attempts)
-NOTE_END = (
+INSERT_ATTEMPT = Prepared(
+    insert(delivery_attempts), "delivery_id", "number", "at", "host", "status", "error", "elapsed_ms"
+)
+NOTE_END = Prepared(
     update(deliveries)
     .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
     .values(state=bindparam("new_state"), attempts=bindparam("number"), node_id=None, lease_until=None)
 )
-NOTE_RETRY = (
+NOTE_RETRY = Prepared(
     update(deliveries)
     .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
     .values(
@@ -135,13 +153,11 @@ _tries = case(
     .correlate(deliveries)
     .scalar_subquery(),
 )
-DUE_OF_ENDPOINT = (
+DUE_OF_ENDPOINT = Prepared(
     select(
         deliveries.c.delivery_id,
         deliveries.c.event_id,
-        deliveries.c.sub_account_id,
         deliveries.c.session_id,
-        deliveries.c.kind,
         deliveries.c.body,
         deliveries.c.attempts,
         _tries.label("tries"),
@@ -188,13 +204,13 @@ def _lanes() -> Select[str, str, float]:
     )
 
 
-LANES = _lanes()
+LANES = Prepared(_lanes())
 
 
 def owe(connection: Connection, session_id: str, sub_account_id: str, kind: str) -> None:
     """Promise an event of a session; its id is made now and stays."""
-    connection.execute(
-        OWE,
+    OWE.run(
+        connection,
         {
             "delivery_id": str(uuid.uuid4()),
             "event_id": f"evt_{uuid.uuid4().hex}",
@@ -210,7 +226,7 @@ def owe(connection: Connection, session_id: str, sub_account_id: str, kind: str)
 def make_due(connection: Connection, session_id: str, kind: str, body: bytes, at: float) -> None:
     """The owed event has happened: DUE now if somebody wants it, else NO_ENDPOINT."""
     values = {"this_session_id": session_id, "this_kind": kind, "new_body": body, "now": at}
-    for event_id, sub_account_id in connection.execute(MAKE_DUE, values):
+    for event_id, sub_account_id in MAKE_DUE.run(connection, values):
         event_log.note(connection, NewEvent(sub_account_id, event_id, kind, session_id, at, body))
 
 
@@ -233,8 +249,8 @@ def enqueue(  # one event, whole
     event_log.note(connection, NewEvent(sub_account_id, event_id, kind, session_id, at, body))
     wanted = is_wanted(connection, sub_account_id, kind)
     delivery_id = str(uuid.uuid4())
-    connection.execute(
-        OWE,
+    ENQUEUE.run(
+        connection,
         {
             "delivery_id": delivery_id,
             "event_id": event_id,
@@ -290,7 +306,7 @@ def exhaust_held(connection: Connection, before: float) -> int:
 
 def lanes(connection: Connection) -> tuple[Lane, ...]:
     """Every endpoint with something due now or later, the earliest first."""
-    return tuple(Lane(*row) for row in connection.execute(LANES))
+    return tuple(Lane(*row) for row in LANES.run(connection, {}))
 
 
 def due(  # one endpoint, whole
@@ -300,25 +316,25 @@ def due(  # one endpoint, whole
 
     Those that a node is sending `now` are not among them.
     """
-    rows = connection.execute(
-        DUE_OF_ENDPOINT, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit, "now": now}
-    ).mappings()
+    rows = DUE_OF_ENDPOINT.run(
+        connection, {"this_sub_account_id": sub_account_id, "this_kind": kind, "most": limit, "now": now}
+    )
     place = webhook_place(sub_account_id, kind)
     return tuple(
         DueDelivery(
-            delivery_id=row["delivery_id"],
-            event_id=row["event_id"],
-            sub_account_id=row["sub_account_id"],
-            session_id=row["session_id"] or "",
-            kind=row["kind"],
-            url=row["url"],
-            http_auth_header=None if row["http_auth_header"] is None else box.open(row["http_auth_header"], place),
-            body=row["body"],
-            attempts=row["attempts"],
-            tries=row["tries"],
-            next_attempt_at=row["next_attempt_at"],
+            delivery_id=delivery_id,
+            event_id=event_id,
+            sub_account_id=sub_account_id,
+            session_id=session_id or "",
+            kind=kind,
+            url=url,
+            http_auth_header=None if sealed_header is None else box.open(sealed_header, place),
+            body=body,
+            attempts=attempts,
+            tries=tries,
+            next_attempt_at=next_attempt_at,
         )
-        for row in rows
+        for delivery_id, event_id, session_id, body, attempts, tries, next_attempt_at, url, sealed_header in rows
     )
 
 
@@ -332,13 +348,13 @@ def note_attempt(
     values: dict[str, object] = {"this_delivery_id": delivery_id, "number": attempt.number}
     if delivered or next_attempt_at is None:
         state = DeliveryState.DELIVERED if delivered else DeliveryState.EXHAUSTED
-        changed = connection.execute(NOTE_END, {**values, "new_state": state.value}).rowcount
+        changed = NOTE_END.run(connection, {**values, "new_state": state.value}).rowcount
     else:
-        changed = connection.execute(NOTE_RETRY, {**values, "retry_at": next_attempt_at}).rowcount
+        changed = NOTE_RETRY.run(connection, {**values, "retry_at": next_attempt_at}).rowcount
     if changed != 1:
         raise StorageError(f"there is no delivery {delivery_id}")
-    connection.execute(
-        INSERT_ATTEMPT,
+    INSERT_ATTEMPT.run(
+        connection,
         {
             "delivery_id": delivery_id,
             "number": attempt.number,

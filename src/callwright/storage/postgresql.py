@@ -32,6 +32,8 @@ from callwright.storage.schema import SCHEMA_REVISION
 from callwright.storage.sqlite import taken
 
 READERS: Final = 3
+WRITERS: Final = 3
+"""One for changes, one for this node's lease, which must not wait behind them, and one that hears wake-ups."""
 PREPARED: Final = 500
 """Statements that a connection keeps prepared; callwright has fewer."""
 MIGRATION_LOCK: Final = 0x63_61_6C_6C_77_72_67_74
@@ -64,7 +66,7 @@ def open_postgresql(url: str, folder: Path, *, exclusive: bool, busy_timeout_sec
         home_id = read_or_create_home_id(folder)
     except OSError as error:
         raise StorageUnavailable(f"the data folder {folder} cannot be used: {error.strerror}") from error
-    write = _engine(address, busy_timeout_seconds, connections=1, read_only=False)
+    write = _engine(address, busy_timeout_seconds, connections=WRITERS, read_only=False)
     read = _engine(address, busy_timeout_seconds, connections=READERS, read_only=True)
     database = Database(
         folder, write, read, lock, home_id, readers=READERS, is_shared=True, limit_seconds=2 * busy_timeout_seconds

@@ -115,6 +115,8 @@ class StoredSession:
     "the terminal record, once it is FINISHED"
     dial_intents: tuple[DialIntent, ...]
     "in the order of dialling"
+    hang_up_at: float | None = None
+    "when somebody asked for its end"
 
 
 @dataclass(frozen=True, slots=True)

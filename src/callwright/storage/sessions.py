@@ -31,6 +31,7 @@ from callwright.errors import StorageError
 from callwright.storage import idempotency, outbox
 from callwright.storage.editions import Upsert
 from callwright.storage.idempotency import KeptAnswer
+from callwright.storage.prepared import Prepared
 from callwright.storage.records import (
     DialIntent,
     SessionState,
@@ -52,9 +53,31 @@ from callwright.telemetry.trace import Trace
 
 MOST_RECENT: Final = 1_000
 
-INSERT_SESSION = insert(sessions)
-INSERT_INTENT = insert(dial_intents)
-INSERT_TRACE = insert(traces)
+INSERT_SESSION = Prepared(
+    insert(sessions),
+    "session_id",
+    "sub_account_id",
+    "state",
+    "call_flow_request_id",
+    "callflow",
+    "accepted_at",
+    "valid_until",
+    "destination",
+    "node_id",
+)
+INSERT_INTENT = Prepared(
+    insert(dial_intents),
+    "leg_id",
+    "session_id",
+    "sip_call_id",
+    "trunk",
+    "dialled_at",
+    "source",
+    "destination",
+    "inbound",
+    "dialog",
+)
+INSERT_TRACE = Prepared(insert(traces), "session_id", "body")
 
 
 def _note_destination_once(query: Upsert) -> Insert:
@@ -71,14 +94,22 @@ NOTE_DESTINATION: Mapping[str, Insert] = {
     "sqlite": _note_destination_once(sqlite.insert(session_destinations).on_conflict_do_nothing()),
     "postgresql": _note_destination_once(postgresql.insert(session_destinations).on_conflict_do_nothing()),
 }
-MARK_DIALLED = (
+MARK_DIALLED = Prepared(
     update(sessions)
-    .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state == SessionState.ACCEPTED.value)
+    .where(
+        sessions.c.session_id == bindparam("this_session_id"),
+        sessions.c.state == SessionState.ACCEPTED.value,
+        sessions.c.node_id == bindparam("this_node_id"),
+    )
     .values(state=SessionState.DIALLED.value)
 )
-FINISH = (
+FINISH = Prepared(
     update(sessions)
-    .where(sessions.c.session_id == bindparam("this_session_id"), sessions.c.state != SessionState.FINISHED.value)
+    .where(
+        sessions.c.session_id == bindparam("this_session_id"),
+        sessions.c.state != SessionState.FINISHED.value,
+        sessions.c.node_id == bindparam("this_node_id"),
+    )
     .values(
         state=SessionState.FINISHED.value,
         finished_at=bindparam("at"),
@@ -87,7 +118,7 @@ FINISH = (
     )
 )
 STATE = select(sessions.c.state).where(sessions.c.session_id == bindparam("this_session_id"))
-STATE_TO_KEEP = STATE.with_for_update(key_share=True)
+STATE_TO_KEEP = STATE.where(sessions.c.node_id == bindparam("this_node_id")).with_for_update(key_share=True)
 TAKE_BACK = tuple(
     delete(table).where(table.c.session_id == bindparam("this_session_id"))
     for table in (deliveries, dial_intents, session_destinations, sessions)  # who refers goes first
@@ -100,6 +131,7 @@ SESSIONS = select(
     sessions.c.accepted_at,
     sessions.c.finished_at,
     sessions.c.summary,
+    sessions.c.hang_up_at,
 )
 ONE_SESSION = SESSIONS.where(sessions.c.session_id == bindparam("this_session_id"))
 # The condition is written as in the index, word for word, or SQLite does not see that the index answers it.
@@ -130,7 +162,7 @@ INTENTS = (
     .where(dial_intents.c.session_id == bindparam("this_session_id"))
     .order_by(dial_intents.c.dialled_at, dial_intents.c.leg_id)
 )
-KEEP_DIALOG = (
+KEEP_DIALOG = Prepared(
     update(dial_intents).where(dial_intents.c.leg_id == bindparam("this_leg_id")).values(dialog=bindparam("new_dialog"))
 )
 TRACE = select(traces.c.body).where(traces.c.session_id == bindparam("this_session_id"))
@@ -144,6 +176,8 @@ def accept(  # one session, whole
     encoded: str,
     at: float,
     kept: KeptAnswer | None = None,
+    *,
+    node_id: str,
 ) -> None:
     """Write the session and the summary that is owed for it. The sub-account must be there, the id must be new.
 
@@ -152,8 +186,8 @@ def accept(  # one session, whole
     if kept is not None:
         idempotency.keep(connection, kept, at)
     called = list(dict.fromkeys(action.destination for action in callflow.actions if isinstance(action, MakeCall)))
-    connection.execute(
-        INSERT_SESSION,
+    INSERT_SESSION.run(
+        connection,
         {
             "session_id": session_id,
             "sub_account_id": sub_account_id,
@@ -163,6 +197,7 @@ def accept(  # one session, whole
             "accepted_at": at,
             "valid_until": callflow.valid_until,
             "destination": called[0] if called else None,
+            "node_id": node_id,
         },
     )
     for further in called[1:]:
@@ -171,11 +206,17 @@ def accept(  # one session, whole
 
 
 def accept_incoming(
-    connection: Connection, sub_account_id: str, callflow: Callflow, encoded: str, intent: DialIntent
+    connection: Connection,
+    sub_account_id: str,
+    callflow: Callflow,
+    encoded: str,
+    intent: DialIntent,
+    *,
+    node_id: str,
 ) -> None:
     """Write the session of a call that came in, its leg, and the summary that is owed for it."""
-    connection.execute(
-        INSERT_SESSION,
+    INSERT_SESSION.run(
+        connection,
         {
             "session_id": intent.session_id,
             "sub_account_id": sub_account_id,
@@ -183,7 +224,9 @@ def accept_incoming(
             "call_flow_request_id": callflow.call_flow_request_id,
             "callflow": encoded,
             "accepted_at": intent.dialled_at,
+            "valid_until": None,
             "destination": intent.destination,
+            "node_id": node_id,
         },
     )
     _insert_intent(connection, intent)
@@ -198,15 +241,17 @@ def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None =
         connection.execute(query, {"this_session_id": session_id})
 
 
-def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
+def intend_to_dial(connection: Connection, intent: DialIntent, *, node_id: str) -> None:
     """Write down that a leg is about to be dialled.
 
-    Raises StorageError when that leg was written before, or the session is unknown or finished: do not dial then.
+    Raises StorageError when that leg was written before, or the session is unknown, finished or another node's by now:
+    do not dial then.
     """
-    session = {"this_session_id": intent.session_id}
-    if connection.execute(MARK_DIALLED, session).rowcount != 1:
+    session = {"this_session_id": intent.session_id, "this_node_id": node_id}
+    if MARK_DIALLED.run(connection, session).rowcount != 1:
         if connection.execute(STATE_TO_KEEP, session).scalar_one_or_none() != SessionState.DIALLED:
-            raise StorageError(f"session {intent.session_id} is unknown or finished: nothing may be dialled for it")
+            text = "is unknown, finished or another node's by now: nothing may be dialled for it"
+            raise StorageError(f"session {intent.session_id} {text}")
         if intent.destination is not None:
             _note_destination(connection, intent.session_id, intent.destination)
     _insert_intent(connection, intent)
@@ -214,27 +259,36 @@ def intend_to_dial(connection: Connection, intent: DialIntent) -> None:
 
 def keep_dialog(connection: Connection, leg_id: str, dialog: str) -> None:
     """Write down what ends a leg now; one that is unknown has nothing to end."""
-    connection.execute(KEEP_DIALOG, {"this_leg_id": leg_id, "new_dialog": dialog})
+    KEEP_DIALOG.run(connection, {"this_leg_id": leg_id, "new_dialog": dialog})
 
 
-def finish(
-    connection: Connection, summary: SessionSummary, encoded: str, vss_body: bytes, trace: bytes, at: float
+def finish(  # one record, whole
+    connection: Connection,
+    summary: SessionSummary,
+    encoded: str,
+    vss_body: bytes,
+    trace: bytes,
+    at: float,
+    *,
+    node_id: str,
 ) -> bool:
     """Write the one terminal record, the trace, and the owed event's body; `trace` is not compressed yet.
 
-    False when the session has its record already; then nothing changes. Raises StorageError for an unknown session.
+    False when the session has its record already, or is another node's; then nothing changes. Raises StorageError for
+    an unknown session.
     """
     values = {
         "this_session_id": summary.session_id,
         "at": at,
         "new_status": summary.status.value,
         "new_summary": encoded,
+        "this_node_id": node_id,
     }
-    if connection.execute(FINISH, values).rowcount != 1:
+    if FINISH.run(connection, values).rowcount != 1:
         if connection.execute(STATE, {"this_session_id": summary.session_id}).first() is None:
             raise StorageError(f"there is no session {summary.session_id}")
         return False
-    connection.execute(INSERT_TRACE, {"session_id": summary.session_id, "body": compress_trace(trace)})
+    INSERT_TRACE.run(connection, {"session_id": summary.session_id, "body": compress_trace(trace)})
     outbox.make_due(connection, summary.session_id, "VSS", vss_body, at)
     return True
 
@@ -333,8 +387,8 @@ def find_trace(connection: Connection, session_id: str) -> Trace | None:
 
 
 def _insert_intent(connection: Connection, intent: DialIntent) -> None:
-    connection.execute(
-        INSERT_INTENT,
+    INSERT_INTENT.run(
+        connection,
         {
             "leg_id": intent.leg_id,
             "session_id": intent.session_id,
@@ -372,4 +426,5 @@ def _session(connection: Connection, row: RowMapping) -> StoredSession:
         finished_at=row["finished_at"],
         summary=None if row["summary"] is None else decode_summary(row["summary"]),
         dial_intents=tuple(DialIntent(**intent) for intent in intents),
+        hang_up_at=row["hang_up_at"],
     )

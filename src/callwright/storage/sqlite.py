@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from callwright.errors import StorageError, StorageUnavailable
 from callwright.storage.database import Database, FolderLock, migrate, revision_of
 from callwright.storage.faults import translated
+from callwright.storage.prepared import run_text
 from callwright.storage.schema import SCHEMA_REVISION
 
 CACHE_KIB: Final = 16_384
@@ -98,7 +99,7 @@ def _engine(address: URL, begin: str, busy_timeout_seconds: float, *, read_only:
             connection.execute("PRAGMA query_only = ON")
 
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        run_text(connection, begin)
 
     event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", start)

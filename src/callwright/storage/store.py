@@ -49,6 +49,7 @@ from callwright.storage.store_claims import ClaimStore
 from callwright.storage.store_events import EventStore
 from callwright.storage.store_exports import ExportStore
 from callwright.storage.store_idempotency import IdempotencyStore
+from callwright.storage.store_nodes import NodeStore
 from callwright.storage.store_numbers import NumberStore
 from callwright.storage.store_recordings import RecordingStore
 from callwright.storage.store_trunks import TrunkStore
@@ -73,6 +74,7 @@ class Store(
     EventStore,
     WebhookStore,
     IdempotencyStore,
+    NodeStore,
     TrunkStore,
     ClaimStore,
 ):
@@ -133,11 +135,14 @@ class Store(
             return
         self._closed = True
         await self._mirror.settle()
+        await self.stop_listening()
         if self._noting is not None:
             await asyncio.wait([self._noting])
         try:
             await self._note_use()
         finally:
+            if self._leases is not self._changes:
+                await self._leases.close()
             await self._changes.close()
             await self._questions.close()
             await asyncio.to_thread(self._database.close)
@@ -151,9 +156,11 @@ class Store(
 
         `kept` is what the request is answered, if it has an Idempotency-Key; KeyTaken when that has been used.
         """
-        encoded = encode_callflow(callflow)
+        encoded, owner = encode_callflow(callflow), self.node_id
         await self._change(
-            lambda connection: sessions.accept(connection, session_id, sub_account_id, callflow, encoded, at, kept),
+            lambda connection: sessions.accept(
+                connection, session_id, sub_account_id, callflow, encoded, at, kept, node_id=owner
+            ),
             undo=lambda connection: sessions.take_back(connection, session_id, kept),
         )
 
@@ -178,8 +185,11 @@ class Store(
         intent = DialIntent(
             leg_id, session_id, sip_call_id, trunk, at, source, destination, inbound=True, dialog=dialog
         )
+        owner = self.node_id
         await self._change(
-            lambda connection: sessions.accept_incoming(connection, sub_account_id, callflow, encoded, intent),
+            lambda connection: sessions.accept_incoming(
+                connection, sub_account_id, callflow, encoded, intent, node_id=owner
+            ),
             undo=lambda connection: sessions.take_back(connection, session_id),
         )
 
@@ -196,10 +206,12 @@ class Store(
     ) -> None:
         """Write down that an INVITE is about to leave; only then may it.
 
-        Raises StorageError when this leg was written before, or its session is unknown or finished: do not dial.
+        Raises StorageError when this leg was written before, or its session is unknown, finished or another node's by
+        now: do not dial.
         """
         intent = DialIntent(leg_id, session_id, sip_call_id, trunk, at, source, destination, dialog=dialog)
-        await self._change(lambda connection: sessions.intend_to_dial(connection, intent))
+        owner = self.node_id
+        await self._change(lambda connection: sessions.intend_to_dial(connection, intent, node_id=owner))
 
     async def keep_dialog(self, leg_id: str, dialog: str) -> None:
         """Write down anew what it takes to end a leg without this process."""
@@ -208,11 +220,13 @@ class Store(
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
         """Write the one terminal record with its trace; the owed event becomes due, or has no endpoint.
 
-        False when the session has its record already: nothing is changed. Raises StorageError for an unknown session.
+        False when the session has its record already, or is another node's, which will write it: nothing is changed.
+        Raises StorageError for an unknown session.
         """
-        encoded, entries = encode_summary(summary), encode_trace(trace)
+        encoded, entries, owner = encode_summary(summary), encode_trace(trace), self.node_id
         finished = await self._change(
-            lambda connection: sessions.finish(connection, summary, encoded, vss_body, entries, at), patient=True
+            lambda connection: sessions.finish(connection, summary, encoded, vss_body, entries, at, node_id=owner),
+            patient=True,
         )
         self.on_event(summary.sub_account_id)
         return finished

@@ -38,10 +38,17 @@ class EventStore(Access):
         """Whether somebody reads the events, or did within the hour: from memory, like `has_webhook`."""
         return self._mirror.followers.get(sub_account_id, 0.0) > self._clock()
 
+    def may_want_news(self, sub_account_id: str, kind: WebhookKind) -> bool:
+        """False when `wants_news` is sure to be, without a wait: from memory, unless that is older than two seconds."""
+        return self._mirror.is_old() or self._wants_news(sub_account_id, kind)
+
     async def wants_news(self, sub_account_id: str, kind: WebhookKind) -> bool:
         """Whether best-effort events of this kind shall be written. Asks the database at most every two seconds."""
         if self._mirror.is_old():
             await self._mirror.freshen()
+        return self._wants_news(sub_account_id, kind)
+
+    def _wants_news(self, sub_account_id: str, kind: WebhookKind) -> bool:
         return (sub_account_id, kind) in self._mirror.webhooks or self.is_followed(sub_account_id)
 
     async def take_old_events_away(self, before: float) -> int:

@@ -6,7 +6,7 @@ its INVITE; a session that was cut off by a crash ends as ERROR/-2001 on the nex
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from callwright.errors import CallwrightError, ErrorCode, StorageError
 from callwright.storage.idempotency import Keep
 from callwright.storage.records import SessionState, StoredSession
 from callwright.switchboard.customer import Customers
-from callwright.switchboard.live import LiveSession, Rooms
+from callwright.switchboard.live import LiveSession, Rooms, write_record
 from callwright.switchboard.ports import EncodeSummary, Lines, PromptMaker, RecordingShelf, Records, Sleep
 from callwright.switchboard.recovery import interrupted_summary
 from callwright.telemetry.clock import Clock
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 256
 """Sessions of an earlier process that are ended at the same time."""
+ASKED_FOR = "the end was asked for"
 LAST_WORDS_SECONDS = 5.0
 """How long sessions that are cut off at the end of a drain have to send BYE and write their records."""
 
@@ -166,7 +167,7 @@ class Switchboard:
         live = self._live.get(session_id)
         if live is None:
             return False
-        live.stop("the end was asked for")
+        live.stop(ASKED_FOR)
         return True
 
     async def watch(self, session_id: str) -> AsyncIterator[TraceEntry]:
@@ -187,14 +188,37 @@ class Switchboard:
 
     async def recover(self) -> int:
         """Take up what an earlier process left: undialled sessions begin, cut-off ones end; returns how many."""
-        unfinished = await self._rooms.records.unfinished_sessions()
-        for stored in unfinished:
+        count = 0
+        while claimed := await self._rooms.records.claim_sessions(at_start=True):
+            count += len(claimed)
+            await self._take_up(claimed)
+        return count
+
+    def take_over(self, claimed: Sequence[StoredSession]) -> None:
+        """Likewise what another node left, beside everything else."""
+        self._run_beside(self._take_up(claimed))
+
+    async def _take_up(self, claimed: Sequence[StoredSession]) -> None:
+        for stored in claimed:
             if stored.state is SessionState.ACCEPTED:
-                self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
+                live = self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
+                if stored.hang_up_at is not None:
+                    live.stop(ASKED_FOR)
         some = asyncio.Semaphore(MOST_AT_ONCE)
-        cut_off = [stored for stored in unfinished if stored.state is not SessionState.ACCEPTED]
+        cut_off = [stored for stored in claimed if stored.state is not SessionState.ACCEPTED]
         await asyncio.gather(*[self._end_cut_off(stored, some) for stored in cut_off])
-        return len(unfinished)
+
+    def abandon(self) -> None:
+        """Another node has every session that was live here: hang up what is up. Its records are not ours to write."""
+        for live in self._live.values():
+            live.stop("another node took this session over", ErrorCode.INTERNAL)
+
+    def let_go(self, session_ids: Sequence[str]) -> None:
+        """Another node has these sessions, for which nothing was dialled: forget them."""
+        for session_id in session_ids:
+            live = self._live.get(session_id)
+            if live is not None and live.task is not None:
+                live.task.cancel()
 
     async def drain(self, limit_seconds: float) -> int:
         """Take no new sessions, let the live ones finish; returns how many had to be cut off."""
@@ -237,6 +261,7 @@ class Switchboard:
         live = LiveSession(session, trace, self._rooms)
         self._live[session_id] = live
         task = asyncio.create_task(live.run(), name=f"session {session_id}")
+        live.task = task
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._forget(live, done))
         return live
@@ -271,9 +296,7 @@ class Switchboard:
         trace.add(summary.ended_at, "session.recovered", reason=summary.error.reason if summary.error else "")
         await self._end_orphans(stored, trace)
         trace.add(summary.ended_at, "session.finished", status=summary.status.value, last_action=summary.last_action)
-        body = self._rooms.encode_summary(summary)
-        await self._rooms.records.finish_session(summary, body, trace, self._rooms.clock())
-        self._rooms.on_owed()
+        await write_record(self._rooms, summary, trace)
 
     async def _end_orphans(self, stored: StoredSession, trace: Trace) -> None:
         """Hang up what may still be up of a session's legs, before its record says that they are over."""

@@ -66,6 +66,9 @@ class CustomerRecords(Protocol):
     def has_webhook(self, sub_account_id: str, kind: WebhookKind) -> bool:
         """Whether there is an enabled webhook of this kind; from memory."""
 
+    def may_want_news(self, sub_account_id: str, kind: WebhookKind) -> bool:
+        """False when it is known from memory that nobody wants best-effort events of this kind."""
+
     async def wants_news(self, sub_account_id: str, kind: WebhookKind) -> bool:
         """Whether best-effort events of this kind are wanted, by a webhook or by who follows the events."""
 
@@ -147,8 +150,8 @@ class Customers:
         await self._answer(url, None, msgspec.json.encode(result), trace)
 
     def wants_news(self, sub_account_id: str) -> bool:
-        """Whether `tell` would tell anybody; most sub-accounts want no VCS."""
-        return self.records.has_webhook(sub_account_id, WebhookKind.VCS)
+        """Whether `tell` may have somebody to tell; most sub-accounts want no VCS."""
+        return self.records.may_want_news(sub_account_id, WebhookKind.VCS)
 
     async def tell(self, sub_account_id: str, leg: Leg, news: Tell, session_id: str) -> None:
         """Owe the customer a VCS event, if one is wanted. Never raises: news are best effort."""

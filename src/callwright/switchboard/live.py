@@ -95,6 +95,8 @@ class LiveSession:
         self.trace = trace
         self.when_over: list[Callable[[], None]] = []
         "called once the terminal record is durable"
+        self.task: asyncio.Task[None] | None = None
+        "that runs it"
         self._rooms = rooms
         self._inbox: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -289,19 +291,7 @@ class LiveSession:
             error=None if summary.error is None else int(summary.error.code),
             reason=None if summary.error is None else summary.error.reason,
         )
-        body = self._rooms.encode_summary(summary)
-        tries = 0
-        while True:
-            try:
-                await self._rooms.records.finish_session(summary, body, self.trace, self._rooms.clock())
-            except StorageUnavailable as error:
-                pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
-                log.warning("the record of session %s waits for the database: %s", summary.session_id, error)
-                await self._rooms.sleep(pause)
-                tries += 1
-            else:
-                break
-        self._rooms.on_owed()
+        await write_record(self._rooms, summary, self.trace)
 
     async def _give_up(self) -> None:
         """After a fault of ours: drop the legs, and let a fresh farewell write the record."""
@@ -313,6 +303,25 @@ class LiveSession:
     def stop(self, reason: str, error: ErrorCode | None = None) -> None:
         """Ask for the end."""
         self.post(Stopped(self._rooms.clock(), reason, error))
+
+
+async def write_record(rooms: Rooms, summary: SessionSummary, trace: Trace) -> None:
+    """Write a terminal record, however long the database is away; one that another node owes is left to it."""
+    body = rooms.encode_summary(summary)
+    tries = 0
+    while True:
+        try:
+            if await rooms.records.finish_session(summary, body, trace, rooms.clock()):
+                rooms.on_owed()
+            else:
+                log.warning("the record of session %s is there already, or another node's to write", summary.session_id)
+        except StorageUnavailable as error:
+            pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
+            log.warning("the record of session %s waits for the database: %s", summary.session_id, error)
+            await rooms.sleep(pause)
+            tries += 1
+        else:
+            return
 
 
 def _fields_of(happening: Event | Command) -> dict[str, FieldValue]:

@@ -106,10 +106,10 @@ class Records(Protocol):
         """A virtual number and whose it is."""
 
     async def finish_session(self, summary: SessionSummary, vss_body: bytes, trace: Trace, at: float) -> bool:
-        """Write the one terminal record; False when there was one already."""
+        """Write the one terminal record; False when there was one already, or it is another node's to write."""
 
-    async def unfinished_sessions(self) -> Sequence[StoredSession]:
-        """Accepted, but without a terminal record."""
+    async def claim_sessions(self, *, at_start: bool = False) -> Sequence[StoredSession]:
+        """Some of those that were accepted, have no terminal record, and are nobody's: they are ours now."""
 
 
 class RecordingShelf(Protocol):

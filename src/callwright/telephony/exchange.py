@@ -52,6 +52,8 @@ class Exchange:
     "told of each leg that is over, before its last event is posted"
     moved_on: Callable[[Leg], None]
     "told when what would end the leg without us may be another (`orphans.Memos`)"
+    may_dial: Callable[[], bool]
+    "asked right before each INVITE: whether this process is still the one to send it"
     picked_up: Callable[[Leg], None]
     "told when a leg that we dialled is answered; its ACK leaves afterwards"
 

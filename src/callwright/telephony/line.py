@@ -154,6 +154,7 @@ class Telephony:
         received: Callable[[Received], None] = refuse_everybody,
         recorded: Callable[[RecordingDone], None] = let_it_be,
         keep: Keep | None = None,
+        may_dial: Callable[[], bool] = lambda: True,
         ground: Ground | None = None,
     ) -> None:
         self._settings = settings
@@ -168,6 +169,7 @@ class Telephony:
         self._changing = asyncio.Lock()
         self._exchange = Exchange(clock, post)
         self._keep = keep
+        self._exchange.may_dial = may_dial
         self._stopping = False
         self._restarting = False
         self._trunking = Trunking(settings.trunks, clock, self._ground.token, self._ground.chance)

@@ -64,6 +64,10 @@ class Outgoing:
     def _invite(self, leg: Leg) -> None:
         exchange = self._exchange
         now = exchange.clock()
+        if not exchange.may_dial():
+            reason = "this node may have been given up by the others, which then carry on what it began"
+            exchange.end(leg, legs.could_not_dial(leg, now, ErrorCode.CONNECTIVITY, reason))
+            return
         attempt = leg.attempts.pop(0)
         trunk, next_hop = attempt.trunk, attempt.address
         leg.trunk, leg.was_heard = trunk, False

@@ -11,11 +11,7 @@ import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
+from typing import TYPE_CHECKING, Protocol
 
 from callwright.errors import TelephonyError
 from callwright.sip.outputs import Address
@@ -23,6 +19,9 @@ from callwright.sip.resolution import Answers, Naptr, Place, Question, Srv, loca
 from callwright.sip.streams import TLS, address_on
 from callwright.telemetry.clock import Clock
 from callwright.telephony.trunk import Trunk, ip_literal, is_among
+
+if TYPE_CHECKING:
+    import dns.asyncresolver
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +50,8 @@ class SystemNames:
 
     def __init__(self) -> None:
         self._resolver: dns.asyncresolver.Resolver | None = None
-        try:
-            self._resolver = dns.asyncresolver.Resolver()
-        except dns.resolver.NoResolverConfiguration:
-            log.info("no name server is configured: NAPTR and SRV records are not looked up")
+        self._looked = False
+        "whether there is a name server to ask"
 
     async def ask(self, question: Question, family: socket.AddressFamily) -> Answers:
         """Look it up."""
@@ -62,14 +59,30 @@ class SystemNames:
             loop = asyncio.get_running_loop()
             infos = await loop.getaddrinfo(question.name, None, family=family, type=socket.SOCK_DGRAM)
             return list(dict.fromkeys(str(info[4][0]) for info in infos))
-        if self._resolver is None:
+        import dns.exception  # here, and below: most trunks are addresses, and need neither records nor 3 MB
+
+        resolver = self._records()
+        if resolver is None:
             return []
         try:
-            answer = await self._resolver.resolve(question.name, question.kind, lifetime=RECORD_LIMIT_SECONDS)
+            answer = await resolver.resolve(question.name, question.kind, lifetime=RECORD_LIMIT_SECONDS)
         except (dns.exception.DNSException, OSError, UnicodeError) as error:
             log.debug("no %s records of %s: %s", question.kind, question.name, error)
             return []
         return [_record(question.kind, record) for record in answer]
+
+    def _records(self) -> "dns.asyncresolver.Resolver | None":
+        """Who is asked for NAPTR and SRV; None when no name server is configured."""
+        import dns.asyncresolver
+        import dns.resolver
+
+        if not self._looked:
+            self._looked = True
+            try:
+                self._resolver = dns.asyncresolver.Resolver()
+            except dns.resolver.NoResolverConfiguration:
+                log.info("no name server is configured: NAPTR and SRV records are not looked up")
+        return self._resolver
 
 
 def _record(kind: str, record: object) -> Naptr | Srv:

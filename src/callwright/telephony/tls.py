@@ -3,6 +3,7 @@
 RFC 3261 §26.3.1 and RFC 5922 §7: a connection counts only when the certificate bears the name that was looked up.
 """
 
+import os
 import ssl
 
 from callwright.errors import TelephonyError
@@ -60,4 +61,6 @@ def reason_of(error: OSError) -> str:
         return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio puts words of its own around it
     return error.strerror or str(error) or type(error).__name__

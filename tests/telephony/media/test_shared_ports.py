@@ -143,7 +143,6 @@ async def test_calls_of_one_port_are_bridged_and_recorded_like_others(make_bench
     bench.plane.stop_recording("s1")
     await bench.until(lambda: bench.posted(RecordingFinished))
     assert bench.posted(RecordingFinished)[0].reason == ""
-    before = [len(phone.heard) for phone in phones]
     before = len(phones[0].heard)
     await bench.plane.close("s3")
     await bench.until(lambda: len(phones[0].heard) > before + 20)  # and back it goes to silence with the others

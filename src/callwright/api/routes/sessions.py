@@ -51,11 +51,12 @@ async def show_session(exchange: Exchange) -> ASGIApp:
 
 
 async def hang_up_session(exchange: Exchange) -> ASGIApp:
-    """Ask for the end of a live session: 202, and the summary says how it ended. 409 when it has ended."""
+    """Ask for the end of a live session, on whichever node: 202, and the summary says how it ended. 409 afterwards."""
     await authenticate(exchange, WRITE)
     stored = await find_own_session(exchange)
-    if exchange.platform.board.hang_up(stored.session_id):
+    asked = exchange.platform.board.hang_up(stored.session_id)
+    if not asked and stored.state is not SessionState.FINISHED:
+        asked = await exchange.platform.store.ask_for_end(stored.session_id)
+    if asked:
         return json_reply(202, session_state(stored.session_id, stored.sub_account_id, stored.state, None))
-    if stored.state is SessionState.FINISHED:
-        raise ContractError(409, 409, "Session has ended")
-    raise ContractError(409, 409, "Session is not live in this process")
+    raise ContractError(409, 409, "Session has ended")

@@ -32,6 +32,8 @@ LAST_DATAGRAMS = 64
 RECENT_SECONDS = 0.3
 """A packet that came so shortly before its sender was signalled is the beginning of what a phone says that was just
 picked up; the session description takes its time."""
+_TRUNCATED = int(socket.MSG_TRUNC)
+"""As a number: enumerations are slow at arithmetic."""
 _RTCP_TYPES = range(192, 224)
 """Second bytes of packets that are RTCP among RTP (RFC 5761 §4)."""
 
@@ -81,7 +83,9 @@ class Call:
         "_peers",
         "_recorder",
         "_reports",
+        "_rtcp_place",
         "_rtp",
+        "_rtp_place",
         "_sieves",
         "_source",
         "_writing",
@@ -114,6 +118,7 @@ class Call:
         self._reports = Reports(ssrc, secrets.token_hex(12).encode())
         self._rtp: socket.socket | None = None
         self._source: object = None
+        self._rtp_place = self._rtcp_place = ("", 0)
         self._malformed_rtcp = 0
         self._recorder: Recorder | None = None
         self._writing: Writing | None = None
@@ -170,16 +175,15 @@ class Call:
         return said
 
     def _take_place(self, remote: RemoteMedia, now: float) -> None:
-        place = rtp_place(remote)
-        self.inbound.shunned = self.port.join(place, rtcp_place(remote), self, now)
-        self._peers.join(place)
+        self._rtp_place, self._rtcp_place = rtp_place(remote), rtcp_place(remote)
+        self.inbound.shunned = self.port.join(self._rtp_place, self._rtcp_place, self, now)
+        self._peers.join(self._rtp_place)
         self.remote = remote
 
     def _leave_place(self, now: float) -> None:
         if self.remote is not None:
-            place = rtp_place(self.remote)
-            self.port.leave(place, rtcp_place(self.remote), self.inbound.ssrc, now)
-            self._peers.leave(place)
+            self.port.leave(self._rtp_place, self._rtcp_place, self.inbound.ssrc, now)
+            self._peers.leave(self._rtp_place)
 
     def _disconnect(self, now: float) -> None:
         self._leave_place(now)
@@ -262,7 +266,7 @@ class Call:
         if source != self._source:
             inbound.refused += 1
             return True
-        if flags & socket.MSG_TRUNC:
+        if flags & _TRUNCATED:
             inbound.malformed += 1
             return True
         # Only a sieve that was closed once makes for more than the time of arrival.
@@ -334,12 +338,11 @@ class Call:
         )
         if goodbye:
             packets.append(self._reports.goodbye())
-        place = rtcp_place(remote)
         with contextlib.suppress(OSError):  # the peer need not listen for RTCP
-            if place == rtp_place(remote):
+            if self._rtcp_place == self._rtp_place:
                 self._send(rtcp.serialize(packets))
             else:
-                self.port.rtcp.sendto(rtcp.serialize(packets), place)
+                self.port.rtcp.sendto(rtcp.serialize(packets), self._rtcp_place)
 
     # The end
 
