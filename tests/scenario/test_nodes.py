@@ -1,14 +1,17 @@
 """Story: two nodes share a PostgreSQL. One is killed, stopped for a while or drained; every call ends once."""
 
 import asyncio
+import json
 import shutil
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from tests.programs import unused_port
 
 from callwright.simulator.behaviour import Behaviour
 from callwright.simulator.carrier import Carrier
@@ -52,8 +55,10 @@ class Cluster:
         elif not folder.exists():
             folder.mkdir(mode=0o700)
             shutil.copy(self._first / "secrets.key", folder)
+        http = f"127.0.0.1:{unused_port(socket.SOCK_STREAM)}"
         return await self._shell.platform(
-            "--database", self._database, "--data", str(folder), "--trunk", self._trunk, CALLWRIGHT_API_KEY=KEY
+            "--database", self._database, "--data", str(folder), "--trunk", self._trunk,
+            "--http", http, "--node-url", f"http://{http}", CALLWRIGHT_API_KEY=KEY,
         )  # fmt: skip
 
 
@@ -115,6 +120,42 @@ async def test_a_session_is_looked_up_and_ended_from_any_node(cluster: Cluster, 
         await customer.summary(session_id)
         answer = await customer.http.delete(at(second, customer, f"/sessions/{session_id}"))
         assert answer.status_code == 409
+
+
+async def frames_seen(platform: "Platform", customer: "Customer", session_id: str, until: str) -> list[str]:
+    """The kinds of what happens in a session, as one node tells them, until one comes; all of them without it."""
+    kinds = []
+    async with customer.http.stream("GET", at(platform, customer, f"/sessions/{session_id}/events")) as answer:
+        assert answer.status_code == 200
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                kinds.append(json.loads(line.removeprefix("data: ")).get("kind", "the summary"))
+                if kinds[-1] == until:
+                    break
+    return kinds
+
+
+async def test_a_live_session_is_followed_from_any_node_even_when_its_own_dies(
+    cluster: Cluster, carrier: Carrier
+) -> None:
+    first, second = await cluster.node("a"), await cluster.node("b")
+    async with first.customer() as customer:
+        session_id = await customer.say(USUAL, LONG_TEXT)
+        kinds = await frames_seen(second, customer, session_id, "event.PlaybackStarted")
+        assert kinds[0] == "session.accepted"
+        following = asyncio.create_task(frames_seen(second, customer, session_id, ""))
+        await asyncio.sleep(0.5)  # it has what happened so far
+        first.program.signal(signal.SIGKILL)
+        kinds = await following
+        assert kinds.count("session.accepted") == 1
+        assert "event.PlaybackStarted" in kinds
+        assert kinds[-1] == "the summary"
+        stranger = await customer.http.get(
+            at(second, customer, f"/sessions/{session_id}/events"),
+            headers={"Authorization": "", "Callwright-Node-Ticket": "AQAA"},
+        )
+        assert stranger.status_code == 401
+    await nobody_is_on_the_line(carrier)
 
 
 async def test_a_node_that_was_stopped_for_too_long_hangs_up_and_writes_nothing(

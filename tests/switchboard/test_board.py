@@ -575,3 +575,51 @@ async def test_an_incoming_call_cut_off_by_a_crash_ends_with_the_leg_it_had(stor
     assert await bench.board.recover() == 1
     [leg] = bench.summaries[0].legs
     assert (leg.call_id, leg.inbound, leg.source, leg.destination) == ("leg-in", True, "+6591234567", "+6568332048")
+
+
+async def test_what_was_cut_off_is_hung_up_before_its_record_is_written(store: Store) -> None:
+    await store.accept_session("s-1", "riders_hq", HELLO, CLOCK())
+    await store.record_dial_intent("s-1", "leg-x", "call-id", "carrier", CLOCK(), dialog="how to end it")
+    store.node_id = "the next one"
+    bench = Bench(store)
+    assert await bench.board.recover() == 1
+    assert bench.line.asked == ["end leg-x on carrier: how to end it"]
+    await bench.over("s-1")
+
+
+async def test_a_session_that_is_taken_over_and_was_to_end_ends_without_being_dialled(store: Store) -> None:
+    await store.accept_session("s-1", "riders_hq", HELLO, CLOCK())
+    await store.ask_for_end("s-1")
+    store.node_id = "the next one"
+    bench = Bench(store)
+    assert await bench.board.recover() == 1
+    await bench.over("s-1")
+    assert "dial" not in bench.line.asked
+
+
+async def test_sessions_that_another_node_has_are_hung_up_and_leave_no_record(store: Store) -> None:
+    bench = Bench(store)
+    bench.line.answers = False
+    session_id = await bench.board.accept("riders_hq", HELLO)
+    async with asyncio.timeout(30):
+        while "dial" not in bench.line.asked:  # noqa: ASYNC110 - the line does not say when it was asked
+            await asyncio.sleep(0)
+    store.node_id = "what this process is called after it was given up"
+    bench.board.abandon()
+    await bench.board.drain(30.0)
+    assert "hang up" in bench.line.asked
+    stored = await store.find_session(session_id)
+    assert stored is not None
+    assert stored.summary is None
+    assert bench.owed == 0
+
+
+async def test_a_session_that_another_node_has_before_it_was_dialled_is_forgotten(store: Store) -> None:
+    bench = Bench(store)
+    session_id = await bench.board.accept("riders_hq", HELLO)
+    bench.board.let_go([session_id, "unknown"])
+    await bench.board.drain(30.0)
+    assert bench.line.asked == []
+    stored = await store.find_session(session_id)
+    assert stored is not None
+    assert stored.summary is None

@@ -1,12 +1,14 @@
 """The store's methods about nodes: one's own lease, what others left, and what they are asked for."""
 
 import asyncio
+import base64
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from callwright.errors import StorageError
 from callwright.storage import nodes
 from callwright.storage.access import Access
 from callwright.storage.nodes import Owner
@@ -20,6 +22,9 @@ LEASE_SECONDS: Final = 6.0
 MOST_CLAIMED: Final = 500
 """Sessions that a node takes over at a time; others take the rest meanwhile."""
 NODE_FILE_NAME: Final = "node"
+TICKET_SECONDS: Final = 60.0
+"""How long a node's question to another is good: longer than their clocks differ."""
+TICKET_PLACE: Final = "nodes/ticket"
 
 
 class NodeStore(Access):
@@ -80,6 +85,19 @@ class NodeStore(Access):
         """This process stops."""
         node_id = self.node_id
         await self._leases.run(lambda connection: nodes.end(connection, node_id))
+
+    def ticket_for(self, session_id: str) -> str:
+        """What shows another node that it is one of this database's who asks about a session."""
+        text = f"{session_id} {self._clock() + TICKET_SECONDS:.0f}"
+        return base64.urlsafe_b64encode(self._box.seal(text, TICKET_PLACE)).decode()
+
+    def is_good_ticket(self, ticket: str, session_id: str) -> bool:
+        """Whether another node wrote it, for this session, a moment ago."""
+        try:
+            session, until = self._box.open(base64.urlsafe_b64decode(ticket), TICKET_PLACE).split(" ")
+        except (StorageError, ValueError):
+            return False
+        return session == session_id and self._clock() < float(until)
 
     def listen(self, on_wake: Callable[[str], None]) -> None:
         """Be told on this loop, by node id or ANYBODY, when somebody is to look around; a no-op without other nodes."""

@@ -106,6 +106,8 @@ class LiveSession:
         "the deadline that the timer rang for last"
         self._prompts: dict[str, Prompt] = {}
         self._errands: set[asyncio.Task[None]] = set()
+        self._stop_wanted = False
+        self.post(Started(rooms.clock()))  # whatever is posted before it runs comes after this
 
     def post(self, event: Event) -> None:
         """Hand an event in; it is taken in its turn."""
@@ -114,7 +116,6 @@ class LiveSession:
 
     async def run(self) -> None:
         """From the start to the terminal record; raises nothing but cancellation."""
-        self.post(Started(self._rooms.clock()))
         try:
             await self._loop()
         except Exception:  # the loop of one call: a fault of ours must end this call only, with a record
@@ -262,6 +263,10 @@ class LiveSession:
     async def _dial(self, command: Dial) -> None:
         """The intent first, durably; then the INVITE (a leg that may have been dialled is never dialled again)."""
         clock = self._rooms.clock
+        if self._stop_wanted:
+            reason = "its end was asked for before it was dialled"
+            self.post(NotAnswered(clock(), command.leg_id, CallStatus.CANCELED, reason=reason))
+            return
         try:
             route = self._rooms.lines.route(command.destination, command.source)
             await self._rooms.records.record_dial_intent(
@@ -301,7 +306,8 @@ class LiveSession:
         await self._finish(summary)
 
     def stop(self, reason: str, error: ErrorCode | None = None) -> None:
-        """Ask for the end."""
+        """Ask for the end; from now on nothing is dialled."""
+        self._stop_wanted = True
         self.post(Stopped(self._rooms.clock(), reason, error))
 
 
