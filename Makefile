@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz fuzz-properties fuzz-api check fix bench lock clean
+.PHONY: help run test simulate fuzz fuzz-properties fuzz-api check fix bench lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,8 +16,11 @@ help: ## these lines
 run: $(VENV)/run.stamp ## start callwright with its built-in carrier (settings: CALLWRIGHT_* or callwright.toml)
 	@exec $(BIN)/callwright run $(ARGS)
 
-test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose)
-	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose; DATABASE=postgresql: whole nodes on that)
+	$(BIN)/pytest -n 3 --dist worksteal $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
+
+simulate: $(VENV)/dev.stamp ## thousands of bad days in virtual time (SEEDS=n to choose, SEED=n to see one)
+	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000)) $(ARGS)
 
 fuzz: $(VENV)/dev.stamp ## bend what strangers may send, led by coverage (ARGS="--seconds 600" for each reader)
 	$(BIN)/python -m fuzz $(ARGS)

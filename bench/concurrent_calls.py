@@ -17,16 +17,19 @@ from bench.rig.http import Connection, Receiver
 from bench.rig.machine import load_average
 from bench.rig.processes import cpu_seconds, memory_bytes
 from bench.rig.result import Figure, Result, percentile
-from bench.rig.rig import CrowdRig, Rig, accepted, number, play
+from bench.rig.rig import CrowdRig, Rig, SinkProcess, accepted, number, play
 from callwright.audio import g711, wav
 
 FIRST_NUMBER = 5_000_000
 STARTS_PER_SECOND = 80
+CONNECTIONS = 16
+"""Each POST waits for the disk."""
 MESSAGE_SECONDS = 90
 REPETITIONS = 3
 PACKETS_PER_SECOND = 50
 WINDOW_SECONDS = 10.0
 SETTLE_SECONDS = 3.0
+ALL_PLAY_SECONDS = 60.0
 SETUPS = 100
 TARGET_CPU_MS = 0.10
 TARGET_KIB = 20.0
@@ -126,13 +129,13 @@ class _Calls:
         rig = self._rig
         sink, pid = await rig.sink(), await rig.server_pid()
         await sink.ask("talk 0")
-        async with rig.connected() as connection:
-            began, first = time.perf_counter(), self._made
-            while self._made < count:
-                await asyncio.sleep(max(0.0, began + (self._made - first) / STARTS_PER_SECOND - time.perf_counter()))
-                await self._post(connection)
+        began, first = time.perf_counter(), self._made
+        async with asyncio.TaskGroup() as posting:
+            for _ in range(CONNECTIONS):
+                posting.create_task(self._post_until(count, first, began))
         await sink.ask(f"until_up {count}")
         await sink.ask(f"talk {int(talking)}")
+        await self._until_all_play(sink)
         await asyncio.sleep(SETTLE_SECONDS / 4 if rig.quick else SETTLE_SECONDS)
         await sink.ask("begin")
         cpu_at_start, began = cpu_seconds(pid), time.perf_counter()
@@ -144,16 +147,35 @@ class _Calls:
         share = heard["packets"] / (count * seconds * PACKETS_PER_SECOND)
         return _Load(cpu_ms / count / seconds, share, memory_bytes(pid), heard)
 
+    async def _post_until(self, count: int, first: int, began: float) -> None:
+        """Post calls over one of several connections, all of them together at a steady rate."""
+        async with self._rig.connected() as connection:
+            while self._made < count:
+                index = self._made
+                self._made += 1
+                await asyncio.sleep(max(0.0, began + (index - first) / STARTS_PER_SECOND - time.perf_counter()))
+                await self._post(connection, index)
+
+    async def _until_all_play(self, sink: SinkProcess) -> None:
+        """A call that is up may still be silent: wait for a second in which everybody heard the message."""
+        async with asyncio.timeout(ALL_PLAY_SECONDS):
+            while True:
+                await sink.ask("begin")
+                await asyncio.sleep(1.0)
+                heard = await sink.ask("report")
+                if not heard["wrong"] and not heard["silent_streams"]:
+                    return
+
     async def set_up(self) -> float:
         """One more call; the seconds of its set-up that are ours: POST → INVITE, 200 OK → ACK."""
         async with self._rig.connected() as connection:
             posted = time.monotonic()
-            destination = await self._post(connection)
+            destination = await self._post(connection, self._made)
+            self._made += 1
             times = await (await self._rig.sink()).ask(f"times {destination}")
         return float(times["invited"] - posted + times["acknowledged"] - times["answered"])
 
-    async def _post(self, connection: Connection) -> str:
-        destination = number(FIRST_NUMBER + self._made)
-        self._made += 1
+    async def _post(self, connection: Connection, index: int) -> str:
+        destination = number(FIRST_NUMBER + index)
         await accepted(connection, self._rig.callflow(destination, self._message))
         return destination

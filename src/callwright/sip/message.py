@@ -113,7 +113,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name; None when there is none."""
-        lines = self._lines(name)
+        lines = (self._index or {}).get(name) or self._lines(name)
         return lines[0] if lines else None
 
     def all(self, name: str) -> list[str]:

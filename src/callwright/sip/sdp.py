@@ -23,6 +23,7 @@ MOST_PORT = 65_535
 MOST_PAYLOAD_TYPE = 127
 CODECS_REMEMBERED = 1_024
 """rtpmap values: all the world has a few dozen of them."""
+ADDRESSES_REMEMBERED = 1_024
 MOST_REMEMBERED_CHARS = 256
 """Of an rtpmap; a longer one is none."""
 
@@ -296,6 +297,7 @@ def _host(family: str, text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=ADDRESSES_REMEMBERED)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

@@ -133,9 +133,17 @@ def now_of(connection: Connection, at: float) -> float:
 
 
 def begin(
-    connection: Connection, node_id: str, name: str, url: str | None, lease_seconds: float, at: float, former: str
+    connection: Connection,
+    node_id: str,
+    name: str,
+    url: str | None,
+    lease_seconds: float,
+    at: float,
+    former: str,
+    *,
+    alone: bool,
 ) -> None:
-    """Enter a node. `former` was the last one in the same data folder, which is ours alone now."""
+    """Enter a node. `former` was the last one in the same data folder, which is ours; `alone`: so is the database."""
     now = now_of(connection, at)
     connection.execute(
         INSERT_NODE,
@@ -148,7 +156,7 @@ def begin(
             "state": LIVE,
         },
     )
-    if connection.dialect.name == "sqlite":
+    if alone:
         connection.execute(END_OTHERS, {"this_node_id": node_id})  # one server at a time: the lock on the folder
     elif former:
         connection.execute(END, {"this_node_id": former})

@@ -18,6 +18,7 @@ import re
 import sys
 import traceback
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, TextIO
 from urllib.parse import urlsplit
 
@@ -68,12 +69,18 @@ def _error_lines(record: logging.LogRecord) -> list[str]:
     return [clean(line) for line in lines]
 
 
+@lru_cache(maxsize=2)
+def _time_of_day(second: int) -> str:
+    """HH:MM:SS in UTC, made once a second."""
+    return datetime.fromtimestamp(second, UTC).strftime("%H:%M:%S")
+
+
 class TextFormatter(logging.Formatter):
     """Lines for people."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback's lines indented below it."""
-        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        at = _time_of_day(int(record.created))
         plain = record.levelno == logging.INFO and record.name == _stories.name
         severity = "" if record.levelno == logging.INFO else f"{record.levelname.lower()} "
         origin = "" if plain else f"{clean(_origin(record))}: "
@@ -110,6 +117,7 @@ def configure(level: str, log_format: str, stream: TextIO | None = None) -> Line
     `level` is debug, info, warning or error; `log_format` is text or json. Calling it again replaces what it set up
     before; handlers of others stay. Libraries speak one level up: at info they are heard from warning on.
     """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line says them
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, LineHandler)]:
         root.removeHandler(old)
@@ -138,9 +146,8 @@ def watch_story(session_id: str, destination: str) -> Watcher:
     def watch(entry: TraceEntry) -> None:
         if entry.kind not in _STORIES or not _stories.isEnabledFor(logging.INFO):
             return
-        words = story_line(entry)
-        if words is not None:
-            _stories.info("%s %s", number, words, extra={"call": call})
+        words = _STORIES[entry.kind](entry.fields)  # cleaned with the whole line
+        _stories.info("%s %s", number, words, extra={"call": call})
 
     return watch
 

@@ -200,7 +200,7 @@ class Incoming:
     async def _prepare(self, leg: Leg) -> None:
         exchange = self._exchange
         try:
-            local = await exchange.media.open(leg.leg_id, leg.trunk.name, leg.trace.session_id)
+            local = await exchange.media.open(leg.leg_id, leg.trunk.media_peers, leg.trace.session_id)
         except TelephonyError as error:
             if leg.stage is Stage.OFFERED:
                 code = ErrorCode.TRUNK_CAPACITY if exchange.media.ready else ErrorCode.INTERNAL

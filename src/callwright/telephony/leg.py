@@ -287,4 +287,6 @@ def report_fields(report: StreamReport) -> dict[str, FieldValue]:
         "round_trip_ms": report.round_trip_ms,
         "remote_loss_rate": report.remote_loss_rate,
         "remote_jitter_ms": report.remote_jitter_ms,
+        "unauthentic": report.unauthentic or None,
+        "replayed": report.replayed or None,
     }

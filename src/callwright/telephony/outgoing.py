@@ -55,7 +55,7 @@ class Outgoing:
             return
         leg.admitted = leg.attempts[0].trunk
         try:
-            leg.local = await exchange.media.open(leg.leg_id, leg.admitted.name, leg.trace.session_id)
+            leg.local = await exchange.media.open(leg.leg_id, leg.admitted.media_peers, leg.trace.session_id)
         except TelephonyError as error:
             code = ErrorCode.TRUNK_CAPACITY if exchange.media.ready else ErrorCode.INTERNAL
             exchange.end(leg, legs.could_not_dial(leg, exchange.clock(), code, str(error)))

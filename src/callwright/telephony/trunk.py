@@ -19,6 +19,8 @@ from callwright.sip.outputs import Address as Address
 
 SESSION_HEADER = "X-Callwright-Session-Id"
 NO_PRIVACY = "none"
+ADDRESSES_REMEMBERED = 1_024
+"""Hosts of peers, as text that is an address or is none: each call asks for its own several times."""
 
 
 class CallerIdFormat(StrEnum):
@@ -82,6 +84,11 @@ class Trunk:
         """What distinguishes its TLS connections from those of another trunk at the same host; empty: nothing."""
         files = (self.ca_file, self.certificate, self.key)
         return repr(files) if any(files) else ""
+
+    @property
+    def media_peers(self) -> str:
+        """Whose calls may share local ports; empty for calls whose sound may come from anywhere."""
+        return "" if self.symmetric_rtp else self.name
 
     def number(self, e164: str) -> str:
         """A called number (E.164 with `+`), as this trunk wants to be asked for it."""
@@ -200,6 +207,7 @@ def wide_codecs(trunks: Sequence[Trunk]) -> tuple[str, ...]:
     return tuple(codec for codec in CODECS if codec in spoken and codec not in ENCODINGS)
 
 
+@functools.lru_cache(maxsize=ADDRESSES_REMEMBERED)
 def ip_literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """`host` as an IP address, brackets taken off; None when it is a name."""
     try:

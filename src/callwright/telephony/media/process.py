@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import gc
 import heapq
+import importlib
 import logging
 import os
 import resource
@@ -23,6 +24,7 @@ from time import monotonic
 from types import TracebackType
 from typing import assert_never
 
+from callwright.audio import coding
 from callwright.errors import TelephonyError
 from callwright.telemetry import log
 from callwright.telephony.media import protocol
@@ -160,7 +162,7 @@ class MediaProcess:
             case protocol.BridgeStreams():
                 call.bridge(self._calls[command.other_id], now)
             case protocol.ListenStream():
-                call.hearing.find_keys(wanted=command.wanted)
+                call.hearing.find_keys(wanted=command.wanted, now=now)
             case protocol.RecordStream():
                 call.record(self._recordings.begin(command.stream_id, command.path), now)
             case protocol.EndRecording():
@@ -357,6 +359,10 @@ def main() -> None:
         PermissionError
     ):  # without it frames leave less evenly on a busy machine; gaps are counted
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    if configuration.wide:
+        coding.load()
+    if configuration.srtp:
+        importlib.import_module("callwright.telephony.media.secure")
     gc.freeze()  # what is imported by now never goes; the collector need not walk it between frames
     channel.setblocking(False)  # noqa: FBT003 the socket's own signature
     MediaProcess(channel, configuration).run()
