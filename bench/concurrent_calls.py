@@ -17,7 +17,7 @@ from bench.rig.http import Connection, Receiver
 from bench.rig.machine import load_average
 from bench.rig.processes import cpu_seconds, memory_bytes
 from bench.rig.result import Figure, Result, percentile
-from bench.rig.rig import CrowdRig, Rig, accepted, number, play
+from bench.rig.rig import CrowdRig, Rig, SinkProcess, accepted, number, play
 from callwright.audio import g711, wav
 
 FIRST_NUMBER = 5_000_000
@@ -29,6 +29,7 @@ REPETITIONS = 3
 PACKETS_PER_SECOND = 50
 WINDOW_SECONDS = 10.0
 SETTLE_SECONDS = 3.0
+ALL_PLAY_SECONDS = 60.0
 SETUPS = 100
 TARGET_CPU_MS = 0.10
 TARGET_KIB = 20.0
@@ -134,6 +135,7 @@ class _Calls:
                 posting.create_task(self._post_until(count, first, began))
         await sink.ask(f"until_up {count}")
         await sink.ask(f"talk {int(talking)}")
+        await self._until_all_play(sink)
         await asyncio.sleep(SETTLE_SECONDS / 4 if rig.quick else SETTLE_SECONDS)
         await sink.ask("begin")
         cpu_at_start, began = cpu_seconds(pid), time.perf_counter()
@@ -153,6 +155,16 @@ class _Calls:
                 self._made += 1
                 await asyncio.sleep(max(0.0, began + (index - first) / STARTS_PER_SECOND - time.perf_counter()))
                 await self._post(connection, index)
+
+    async def _until_all_play(self, sink: SinkProcess) -> None:
+        """A call that is up may still be silent: wait for a second in which everybody heard the message."""
+        async with asyncio.timeout(ALL_PLAY_SECONDS):
+            while True:
+                await sink.ask("begin")
+                await asyncio.sleep(1.0)
+                heard = await sink.ask("report")
+                if not heard["wrong"] and not heard["silent_streams"]:
+                    return
 
     async def set_up(self) -> float:
         """One more call; the seconds of its set-up that are ours: POST → INVITE, 200 OK → ACK."""

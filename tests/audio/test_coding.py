@@ -177,6 +177,26 @@ def test_sound_in_pieces_is_resampled_as_a_whole(one: int, other: int) -> None:
     assert rms_dbfs(heard) == pytest.approx(rms_dbfs(sound), abs=0.3)
 
 
-def test_what_a_codec_is_can_be_known_without_loading_what_makes_it() -> None:
-    program = "import sys; import callwright.audio.codecs; sys.exit('av' in sys.modules)"
+@pytest.mark.parametrize(("one", "other"), [(8_000, 16_000), (16_000, 8_000), (48_000, 16_000), (8_000, 8_000)])
+def test_sound_in_step_is_as_long_as_what_went_in(one: int, other: int) -> None:
+    resampler = Resampler(one, other)
+    sound = tone(1000, one)
+    step = one // 50
+    pieces = [resampler.in_step(sound[at : at + step]) for at in range(0, len(sound), step)]
+    assert {len(piece) for piece in pieces} == {other // 50}
+    assert strongest(np.concatenate(pieces), other) == pytest.approx(1000, abs=3)
+
+
+def test_g711_at_its_own_rate_is_coded_without_loading_what_codes_the_others() -> None:
+    program = """
+import sys
+import numpy
+from callwright.audio.coding import Decoder, Encoder, Resampler
+
+assert Decoder("PCMU").decode(Encoder("PCMU").encode(numpy.zeros(160, numpy.int16))).tolist() == [0] * 160
+assert len(Resampler(8000, 8000).receive(numpy.zeros(160, numpy.int16))) == 160
+assert "av" not in sys.modules
+Encoder("G722")
+assert "av" in sys.modules
+"""
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -149,6 +149,14 @@ def test_a_clock_that_is_off_changes_nothing_for_twenty_minutes(drift: float) ->
     assert due_numbers >= count - 3
 
 
+def test_what_waits_is_handed_out_when_nothing_more_is_waited_for() -> None:
+    buffer = JitterBuffer(RATE)
+    for number in (0, 1, 2, 4):
+        buffer.receive(sound(number), TICKS, 1.0)
+    assert [due.packet and due.packet.payload for due in buffer.flush()] == [b"0", b"1", b"2", None, b"4"]
+    assert len(buffer) == 0
+
+
 def test_a_flood_does_not_pile_up() -> None:
     buffer = JitterBuffer(RATE)
     for number in range(1000):

@@ -1,19 +1,21 @@
 """Sound to packets and back, for every codec that calls speak: G.711 by table, G.722 and Opus by FFmpeg's libraries.
 
-Loading this module loads them, which takes a fifth of a second and 20 MB: whoever needs G.711 only leaves it alone.
-Coders keep what they heard before; one of each is needed for every direction of every call.
+Those libraries are loaded when they are needed first, or by `load`: that takes a fifth of a second and 20 MB, which
+whoever needs G.711 at one rate is spared. Coders keep what they heard before; one of each is needed for every
+direction of every call.
 """
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from av import AudioFrame, AudioResampler, CodecContext, Packet
-from av.audio.codeccontext import AudioCodecContext
-from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from callwright.audio import g711
 from callwright.audio.codecs import CODECS, OPUS_BITS_PER_SECOND, OPUS_CLOCK_RATE
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioResampler
+    from av.audio.codeccontext import AudioCodecContext
 
 Samples = NDArray[np.int16]
 
@@ -25,7 +27,15 @@ class CodingError(ValueError):
     """A packet is no packet of the codec."""
 
 
-def _context(name: str, mode: Literal["r", "w"], sample_rate: int) -> AudioCodecContext:
+def load() -> None:
+    """Load what coding needs now, not in the middle of calls."""
+    import av.error  # noqa: F401  which loads all of it
+
+
+def _context(name: str, mode: Literal["r", "w"], sample_rate: int) -> "AudioCodecContext":
+    from av import CodecContext
+    from av.audio.codeccontext import AudioCodecContext
+
     context = CodecContext.create(name, mode)
     assert isinstance(context, AudioCodecContext)  # noqa: S101  for the type checker: all of ours are
     context.sample_rate = sample_rate
@@ -36,7 +46,9 @@ def _context(name: str, mode: Literal["r", "w"], sample_rate: int) -> AudioCodec
     return context
 
 
-def _frame(samples: Samples, sample_rate: int) -> AudioFrame:
+def _frame(samples: Samples, sample_rate: int) -> "AudioFrame":
+    from av import AudioFrame
+
     frame = AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
     frame.sample_rate = sample_rate
     return frame
@@ -46,14 +58,30 @@ class Resampler:
     """Mono sound of one rate, piece by piece, as sound of another. Some milliseconds stay behind for the next piece."""
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
-        self._from_rate = from_rate
-        self._resampler = None if from_rate == to_rate else AudioResampler(format="s16", layout="mono", rate=to_rate)
+        self._from_rate, self._to_rate = from_rate, to_rate
+        self._resampler: AudioResampler | None = None
+        self._ready = np.zeros(0, dtype=np.int16)
+        if from_rate != to_rate:
+            import av
+
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=to_rate)
 
     def receive(self, samples: Samples) -> Samples:
         """What is ready with these samples; as many in the long run as the rates say."""
         if self._resampler is None or not len(samples):
             return samples
         return _joined(self._resampler.resample(_frame(samples, self._from_rate)))
+
+    def in_step(self, samples: Samples) -> Samples:
+        """Exactly as much time as goes in: silence goes before the first sound in place of what stayed behind."""
+        if self._resampler is None:
+            return samples
+        wanted = len(samples) * self._to_rate // self._from_rate
+        ready = np.concatenate([self._ready, self.receive(samples)])
+        if len(ready) < wanted:
+            ready = np.concatenate([np.zeros(wanted - len(ready), dtype=np.int16), ready])
+        self._ready = ready[wanted:]
+        return ready[:wanted]
 
     def rest(self) -> Samples:
         """What stayed behind; nothing may be handed in afterwards."""
@@ -62,7 +90,7 @@ class Resampler:
         return _joined(self._resampler.resample(None))
 
 
-def _joined(frames: list[AudioFrame]) -> Samples:
+def _joined(frames: "list[AudioFrame]") -> Samples:
     if not frames:
         return np.zeros(0, dtype=np.int16)
     return np.concatenate([frame.to_ndarray()[0].astype(np.int16, copy=False) for frame in frames])
@@ -87,12 +115,15 @@ class Decoder:
             return g711.decode(self.codec.name, payload)
         if not payload:
             return np.zeros(0, dtype=np.int16)
+        from av import Packet
+        from av.error import FFmpegError
+
         try:
             frames = self._context.decode(Packet(payload))
         except FFmpegError as error:
             raise CodingError(f"{len(payload)} bytes are no {self.codec.name}: {error}") from error
         sound = _joined(frames)
-        return sound if self._resampler is None else self._resampler.receive(sound)
+        return sound if self._resampler is None else self._resampler.in_step(sound)
 
 
 class Encoder:

@@ -86,7 +86,7 @@ class JitterBuffer:
         """
         early: list[Due] = []
         if packet.ssrc != self._ssrc or self._leaps(packet, ticks):
-            early = self._empty()
+            early = self.flush()
             self._begin(packet, now)
         timestamp = self._latest + timestamp_distance(self._latest & 0xFFFF_FFFF, packet.timestamp)
         if ticks:  # the timestamp of an event is that of its beginning
@@ -176,7 +176,8 @@ class JitterBuffer:
             self._last_ticks = 0
         return [Due(packet, ticks, max(0, gap) if ticks and not anew else 0, anew)]
 
-    def _empty(self) -> list[Due]:
+    def flush(self) -> list[Due]:
+        """Everything that still waits, whether its time has come or not."""
         rest: list[Due] = []
         while self._waiting:
             rest += self._next()

@@ -8,7 +8,7 @@ also while other keys are pressed.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callwright.errors import RtpError
 from callwright.rtp.wrap import timestamp_distance
@@ -56,6 +56,18 @@ def serialize(event: TelephoneEvent) -> bytes:
         return _PAYLOAD.pack(event.code, event.end << 7 | event.volume, event.duration)
     except struct.error as error:
         raise RtpError(f"a telephone-event field does not fit: {error}") from error
+
+
+def at_clock(payload: bytes, from_rate: int, to_rate: int) -> bytes:
+    """The payload with its duration told by another clock; `RtpError` when it is no event.
+
+    A duration beyond 16 bits stays at the most there is: the end is told by its own bit.
+    """
+    if from_rate == to_rate:
+        parse(payload)
+        return payload
+    event = parse(payload)
+    return serialize(replace(event, duration=min(LONGEST_SEGMENT, event.duration * to_rate // from_rate)))
 
 
 class DigitReceiver:

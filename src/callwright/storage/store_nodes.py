@@ -39,7 +39,9 @@ class NodeStore(Access):
 
     async def begin_node(self, node_id: str, name: str, url: str | None) -> None:
         """Enter this process under a new `node_id`, which is `self.node_id` from now on. The data folder is ours."""
-        former = await asyncio.to_thread(_exchange_names, self._database.folder / NODE_FILE_NAME, node_id)
+        former = ""
+        if self.is_shared:  # otherwise there is nobody else, and all others are over
+            former = await asyncio.to_thread(_exchange_names, self._database.folder / NODE_FILE_NAME, node_id)
         at = self._clock()
         alone = not self.is_shared
         await self._leases.run(

@@ -35,6 +35,7 @@ from callwright.telephony.incoming import Incoming, Received, refuse_everybody
 from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.media import events as media
+from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.media.planes import MediaPlanes
 from callwright.telephony.orphans import Keep, Memos, Orphans
 from callwright.telephony.outgoing import Outgoing
@@ -204,15 +205,7 @@ class Telephony:
             host = reachable_host(bound[0], settings.trunks)
             rtp_host = settings.rtp_host or host
             self._media = MediaPlanes(
-                lambda ports, post: ground.media(
-                    rtp_host,
-                    ports,
-                    self._clock,
-                    post,
-                    settings.silence_seconds,
-                    settings.log_level,
-                    settings.log_format,
-                ),
+                lambda ports, post: self._media_plane(rtp_host, ports, post),
                 settings.rtp_ports,
                 settings.media_processes,
                 self._media_event,
@@ -262,6 +255,15 @@ class Telephony:
         exchange.signalling.stun = exchange.reach.received
         await exchange.reach.serve(trunking.trunks)
         await trunking.start(exchange.agent, exchange.carry, exchange.reach.host)
+
+    def _media_plane(self, host: str, ports: range, post: Callable[[media.MediaEvent], None]) -> MediaPlane:
+        settings = self._settings
+        plane = self._ground.media(
+            host, ports, self._clock, post, settings.silence_seconds, settings.log_level, settings.log_format
+        )
+        plane.wide = bool(wide_codecs(settings.trunks))
+        plane.srtp = any(trunk.srtp != "off" for trunk in settings.trunks)
+        return plane
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""

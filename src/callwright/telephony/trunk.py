@@ -85,6 +85,11 @@ class Trunk:
         files = (self.ca_file, self.certificate, self.key)
         return repr(files) if any(files) else ""
 
+    @property
+    def media_peers(self) -> str:
+        """Whose calls may share local ports; empty for calls whose sound may come from anywhere."""
+        return "" if self.symmetric_rtp else self.name
+
     def number(self, e164: str) -> str:
         """A called number (E.164 with `+`), as this trunk wants to be asked for it."""
         return rewritten(self._formatted(e164), self.rewrite)

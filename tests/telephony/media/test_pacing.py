@@ -579,4 +579,4 @@ def test_a_prompt_that_is_no_whole_number_of_frames_is_refused(tmp_path: Path) -
     path = tmp_path / "odd"
     path.write_bytes(bytes(161))
     with pytest.raises(TelephonyError, match="161 bytes"):
-        PromptFiles().open(str(path))
+        Playback("p", {"PCMU": str(path)}, 1).load(PromptFiles(), "PCMU", G711)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from callwright.audio.codecs import CODECS, FRAME_MS
+
 FAST_FRAME_SECONDS: Final = 0.020
 FAST_FRAME_BYTES: Final = 160
 
@@ -23,13 +25,13 @@ class Framing:
         return self.frame_bytes == FAST_FRAME_BYTES and self.frame_seconds == FAST_FRAME_SECONDS
 
 
-_BYTES_PER_MS: Final = 8
-"""Of PCMU, PCMA and G.722, whose RTP clocks all count 8 ticks in that time (RFC 3551 §4.5.2 says why G.722's does)."""
+def framing(codec: str, ptime_ms: int) -> Framing:
+    """What goes into a packet of that codec when the peer wants `ptime_ms` in it."""
+    shape = CODECS[codec]
+    packet_ms = shape.packet_ms(ptime_ms)
+    return Framing(
+        shape.frame_bytes * packet_ms // FRAME_MS, shape.frame_ticks * packet_ms // FRAME_MS, packet_ms / 1000
+    )
 
 
-def framing(ptime_ms: int) -> Framing:
-    """What `ptime_ms` of PCMU, PCMA or G.722 are."""
-    return Framing(_BYTES_PER_MS * ptime_ms, _BYTES_PER_MS * ptime_ms, ptime_ms / 1000)
-
-
-G711: Final = framing(20)
+G711: Final = framing("PCMU", FRAME_MS)

@@ -9,7 +9,7 @@ While nobody listens most of the sound is left to the kernel (sieve.py), once th
 the ordinary, another source or another order, has everything read again for a while, so it is judged as ever.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from callwright.errors import RtpError
@@ -51,10 +51,12 @@ class Inbound:
         "_began_at",
         "_beginning",
         "_digits",
+        "_event_clock_rate",
         "_event_type",
         "_last_locked",
         "_payload_type",
         "_settled_at",
+        "_sounds",
         "expecting",
         "heard_at",
         "listener",
@@ -63,7 +65,7 @@ class Inbound:
         "shunned",
         "sieve",
         "sieved",
-        "silence_posted",
+        "silence_posted_seconds",
         "ssrc",
         "statistics",
     )
@@ -75,7 +77,7 @@ class Inbound:
         self.heard_at = 0.0
         "when the peer last gave a sign of life"
         self.expecting = False
-        self.silence_posted = False
+        self.silence_posted_seconds = 0.0
         self.malformed = 0
         self.refused = 0
         self.listener: Callable[[RtpPacket, float], None] | None = None
@@ -91,19 +93,41 @@ class Inbound:
         "None once it is too late to want it"
         self._began_at = 0.0
         self._accepted: frozenset[int] = frozenset()
+        self._sounds: frozenset[int] = frozenset()
         self._event_type: int | None = None
+        self._event_clock_rate = CLOCK_RATE
         self._digits = DigitReceiver()
         self._last_locked = 0.0
 
-    def agree(self, payload_type: int, event_payload_type: int | None, expecting: bool, now: float) -> None:
-        """What was negotiated, for the first time or anew. Silence is counted from here."""
+    def agree(
+        self,
+        payload_type: int,
+        event_payload_type: int | None,
+        expecting: bool,
+        now: float,
+        *,
+        others: Iterable[int] = (),
+        clock_rate: int = CLOCK_RATE,
+        event_clock_rate: int = CLOCK_RATE,
+    ) -> None:
+        """What was negotiated, for the first time or anew. Silence is counted from here.
+
+        `others` are payload types of sound besides `payload_type` that the peer may send.
+        """
         self._read_all(now)
         self._payload_type = payload_type
-        accepted = {payload_type, COMFORT_NOISE}
+        self._sounds = frozenset((payload_type, *others))
+        accepted = {COMFORT_NOISE, *self._sounds}
         if event_payload_type is not None:
             accepted.add(event_payload_type)
         self._accepted = frozenset(accepted)
         self._event_type = event_payload_type
+        if self.statistics.clock_rate != clock_rate:
+            self.statistics.clock_rate = clock_rate
+            self.statistics.restart()
+        if self._event_clock_rate != event_clock_rate:
+            self._event_clock_rate = event_clock_rate
+            self._digits = DigitReceiver(event_clock_rate)
         self.expecting = expecting
         self.alive(now)
 
@@ -113,12 +137,20 @@ class Inbound:
             self._read_all(_NEVER)
             self.ssrc = None
             self.statistics.restart()
-            self._digits = DigitReceiver()
+            self._digits = DigitReceiver(self._event_clock_rate)
+
+    def is_agreed(self, data: bytes) -> bool:
+        """Whether a datagram is RTP with a payload type that was agreed upon; comfort noise alone does not count."""
+        try:
+            kind = rtp_packet.parse(data).payload_type
+        except RtpError:
+            return False
+        return kind in self._accepted and kind != COMFORT_NOISE
 
     def alive(self, now: float) -> None:
         """A sign of life came (RTP that is believed, or RTCP)."""
         self.heard_at = now
-        self.silence_posted = False
+        self.silence_posted_seconds = 0.0
 
     def listen(self, listener: Callable[[RtpPacket, float], None] | None) -> None:
         """Hand every packet that is believed to `listener` from now on, or to nobody."""
@@ -150,6 +182,8 @@ class Inbound:
             self.refused += 1
             return None
         self.alive(now)
+        if kind in self._sounds:
+            self._payload_type = kind
         if self.listener is not None:
             self.listener(packet, now)
         elif now >= self._settled_at and not self.sieved:

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from callwright.audio import g711
+from callwright.audio.codecs import CODECS
 from callwright.errors import TelephonyError
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
 from callwright.telephony.media.framing import FAST_FRAME_BYTES, G711, Framing
@@ -29,7 +29,11 @@ from callwright.telephony.media.slot import ENDLESS, MARKER, Seat
 RELAY_PATIENCE_SECONDS: Final = 0.1
 """So long nothing may come of another call's sound until silence of our own takes its place: a few lost packets."""
 _HEADER: Final = struct.Struct("!BBHII")
-_SILENT_FRAMES: Final = {codec: np.full(FAST_FRAME_BYTES, code, dtype=np.uint8) for codec, code in g711.SILENCE.items()}
+_SILENT_FRAMES: Final = {
+    name: np.frombuffer(codec.silence, dtype=np.uint8).copy()
+    for name, codec in CODECS.items()
+    if codec.frame_bytes == FAST_FRAME_BYTES
+}
 """For slots, which send from memory that stays."""
 
 
@@ -300,7 +304,10 @@ class Outbound:
     def _payload(self, playing: Playback | None) -> bytes:
         size = self.framing.frame_bytes
         sound = b"" if playing is None else bytes(playing.payload)
-        return sound if len(sound) == size else sound + bytes([g711.SILENCE[self.codec]]) * (size - len(sound))
+        if len(sound) == size:
+            return sound
+        silence = CODECS[self.codec].silence
+        return sound + (silence * (size // len(silence) + 1))[: size - len(sound)]
 
     def _put_on_the_wire(self, payload: bytes) -> None:
         try:

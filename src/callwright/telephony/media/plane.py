@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from callwright.audio import g711
+from callwright.audio.codecs import CODECS
 from callwright.audio.prompt import Prompt
 from callwright.errors import TelephonyError
 from callwright.telemetry.clock import Clock
@@ -50,6 +50,10 @@ class MediaPlane:
             raise TelephonyError(
                 f"--rtp-ports {rtp_ports.start}-{rtp_ports.stop - 1} holds no even port with its odd one"
             )
+        self.wide = False
+        "set before `start` when calls may speak G.722 or Opus: what codes them is loaded then, and not during calls"
+        self.srtp = False
+        "likewise for SRTP"
         self._host = host
         self._rtp_ports = rtp_ports
         self._clock = clock
@@ -109,6 +113,8 @@ class MediaPlane:
             silence_seconds=self._silence_seconds,
             log_level=self._log_level,
             log_format=self._log_format,
+            wide=self.wide,
+            srtp=self.srtp,
         )
 
     async def stop(self) -> None:
@@ -149,7 +155,7 @@ class MediaPlane:
         signalled by the address 0.0.0.0 (RFC 3264 §8.4) is the former address with another direction.
         """
         self._known(stream_id)
-        if remote.codec not in g711.ENCODINGS:
+        if remote.codec not in CODECS:
             raise TelephonyError(f"no stream can be sent as {remote.codec}")
         self._check_target(remote.address, remote.port)
         self._check_target(remote.rtcp_address or remote.address, remote.rtcp_port or remote.port + 1)

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import gc
 import heapq
+import importlib
 import logging
 import os
 import resource
@@ -23,6 +24,7 @@ from time import monotonic
 from types import TracebackType
 from typing import assert_never
 
+from callwright.audio import coding
 from callwright.errors import TelephonyError
 from callwright.telemetry import log
 from callwright.telephony.media import protocol
@@ -160,7 +162,7 @@ class MediaProcess:
             case protocol.BridgeStreams():
                 call.bridge(self._calls[command.other_id], now)
             case protocol.ListenStream():
-                call.hearing.find_keys(wanted=command.wanted)
+                call.hearing.find_keys(wanted=command.wanted, now=now)
             case protocol.RecordStream():
                 call.record(self._recordings.begin(command.stream_id, command.path), now)
             case protocol.EndRecording():
@@ -258,8 +260,9 @@ class MediaProcess:
         for call in self._calls.values():
             inbound = call.inbound
             silent_seconds = inbound.silent_for(now)
-            if silent_seconds >= self._configuration.silence_seconds and not inbound.silence_posted:
-                inbound.silence_posted = True
+            # Again after as long: a peer that was asked and was there may be gone the next time.
+            if silent_seconds - inbound.silence_posted_seconds >= self._configuration.silence_seconds:
+                inbound.silence_posted_seconds = silent_seconds
                 self._tell(StreamSilent(self._platform(now), call.stream_id, silent_seconds))
 
     # What goes to the parent
@@ -356,6 +359,10 @@ def main() -> None:
         PermissionError
     ):  # without it frames leave less evenly on a busy machine; gaps are counted
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    if configuration.wide:
+        coding.load()
+    if configuration.srtp:
+        importlib.import_module("callwright.telephony.media.secure")
     gc.freeze()  # what is imported by now never goes; the collector need not walk it between frames
     channel.setblocking(False)  # noqa: FBT003 the socket's own signature
     MediaProcess(channel, configuration).run()

@@ -4,6 +4,7 @@ A mapping lives as long as a playback holds it. Prompt files never change once t
 deleted meanwhile stays readable through its mapping.
 """
 
+import math
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from callwright.audio.codecs import CODECS, CallCodec
 from callwright.errors import TelephonyError
-from callwright.telephony.media.framing import FAST_FRAME_BYTES, Framing
+from callwright.telephony.media.framing import G711, Framing
 
 ENDLESS = 1 << 62
 """Frames of a playback that goes on until it is stopped."""
@@ -34,8 +36,6 @@ class PromptFile:
         "the file's bytes, a whole number of 20 ms frames"
         self.address = int(np.frombuffer(mapped, dtype=np.uint8).ctypes.data)
         "where they stand in this process's memory, as long as this object lives"
-        if len(mapped) % FAST_FRAME_BYTES:
-            raise TelephonyError(f"the prompt {path} has {len(mapped)} bytes, no whole number of 20 ms frames")
 
 
 class PromptFiles:
@@ -58,7 +58,7 @@ class PromptFiles:
 class Playback:
     """A prompt on its way: which frame is next, and how many are left."""
 
-    __slots__ = ("_frame_bytes", "file", "left", "offset", "paths", "playback_id", "repetition")
+    __slots__ = ("_frame_bytes", "_framing", "_unit", "file", "left", "offset", "paths", "playback_id", "repetition")
 
     def __init__(self, playback_id: str, paths: Mapping[str, str], repetition: int) -> None:
         self.playback_id = playback_id
@@ -70,7 +70,9 @@ class Playback:
         "byte of the file at which the next frame begins"
         self.left = 0
         "frames, all repetitions together"
-        self._frame_bytes = 0
+        self._framing = G711
+        self._unit = self._frame_bytes = G711.frame_bytes
+        "size of 20 ms, and of the frames that leave"
 
     def load(self, files: PromptFiles, codec: str, framing: Framing) -> None:
         """Take the file of this codec, at the same place if the playback has begun; `TelephonyError` when it cannot."""
@@ -78,21 +80,24 @@ class Playback:
         if path is None:
             raise TelephonyError(f"the prompt has no {codec} form")
         file = files.open(path)
-        size, before = len(file.frames), self.file
-        if before is not None and size != len(before.frames):
+        size, before, unit = len(file.frames), self.file, CODECS[codec].frame_bytes
+        if size % unit:
+            raise TelephonyError(f"the prompt {path} has {size} bytes, no whole number of 20 ms frames")
+        if before is not None and size // unit != len(before.frames) // self._unit:
             raise TelephonyError(f"the prompt's {codec} form is not as long as the one that was playing")
-        if before is None or self._frame_bytes != framing.frame_bytes:
-            self._cut_anew(size, framing.frame_bytes)
-        self.file = file
+        if before is None:
+            self.left = -(-size // framing.frame_bytes) * self.repetition if self.repetition else ENDLESS
+        elif framing != self._framing:
+            self._cut_anew(framing, CODECS[codec])
+        self.file, self._framing, self._unit, self._frame_bytes = file, framing, unit, framing.frame_bytes
 
-    def _cut_anew(self, size: int, frame_bytes: int) -> None:
-        """Frames are of another size, or of one at all; a last one that is not full is filled with silence."""
-        frames = -(-size // frame_bytes)
-        if self._frame_bytes == 0:
-            self.left = frames * self.repetition if self.repetition else ENDLESS
-        elif self.left < ENDLESS // 2:
-            self.left = -(-self.left * self._frame_bytes // frame_bytes)
-        self._frame_bytes = frame_bytes
+    def _cut_anew(self, framing: Framing, codec: CallCodec) -> None:
+        """Frames are of another size; the last one of the file may not be full."""
+        if self.left < ENDLESS // 2:
+            self.left = math.ceil(self.left * self._framing.frame_seconds / framing.frame_seconds)
+        self.offset = self.offset * codec.frame_bytes // self._unit
+        if not codec.is_divisible:
+            self.offset -= self.offset % codec.frame_bytes
 
     @property
     def run(self) -> int:

@@ -25,6 +25,10 @@ class Configure(msgspec.Struct, frozen=True, tag=True):
     silence_seconds: float
     log_level: str
     log_format: str
+    wide: bool = False
+    "G.722 and Opus are spoken: what codes them is loaded now, not in the middle of calls"
+    srtp: bool = False
+    "likewise for what seals packets"
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):

@@ -9,6 +9,9 @@ A-law. Telephone-events go along under the number that the other side wants them
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from callwright.audio.codecs import CODECS
+from callwright.errors import RtpError
+from callwright.rtp import telephone_event
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
 from callwright.telephony.media.outbound import Outbound
@@ -28,6 +31,14 @@ class Kind:
     "from code to code; None: as it came"
     codec: str = ""
     "encoding name of what is sent; empty for telephone-events"
+    event_clocks: tuple[int, int] = (8000, 8000)
+    "of telephone-events: as they come, as they are sent"
+
+
+def _translated(payload: bytes, kind: Kind) -> bytes:
+    if not kind.codec:
+        return telephone_event.at_clock(payload, *kind.event_clocks)
+    return payload if kind.table is None else payload.translate(kind.table)
 
 
 class Relay:
@@ -71,14 +82,17 @@ class Relay:
             self._since += ahead
         elif -ahead > self._since:
             return  # from before the bridge: its number is taken
-        payload = packet.payload if kind.table is None else packet.payload.translate(kind.table)
+        try:
+            payload = _translated(packet.payload, kind)
+        except RtpError:
+            return  # no event
         timestamp = (packet.timestamp + self._timestamp_offset) & 0xFFFF_FFFF
         target.relay(
             kind.payload_type | (MARKER if marker else 0),
             (packet.sequence + self._sequence_offset) & 0xFFFF,
             timestamp,
             payload,
-            len(payload) if kind.codec else 0,
+            CODECS[kind.codec].ticks(payload) if kind.codec else 0,
             now,
         )
         if kind.codec and target.recorder is not None:

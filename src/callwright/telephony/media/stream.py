@@ -115,3 +115,7 @@ class StreamReport:
     "what the peer says it lost of ours; None when it sent no report"
     remote_jitter_ms: float | None = None
     "the jitter the peer says it saw; None when it sent no report"
+    unauthentic: int = 0
+    "SRTP packets that were sealed with another key, or changed on their way"
+    replayed: int = 0
+    "SRTP packets that came before"

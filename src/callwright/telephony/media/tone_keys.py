@@ -7,7 +7,7 @@ two presses would become one. Lost packets are left out: a tone with a hole in i
 import numpy as np
 from numpy.typing import NDArray
 
-from callwright.audio.dtmf import DtmfDetector
+from callwright.audio.dtmf import SAMPLE_RATE, DtmfDetector
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
 
@@ -27,6 +27,13 @@ class ToneKeys:
         self._ssrc: int | None = None
         self._next_sequence = 0
         self._next_timestamp = 0
+
+    def hear(self, samples: NDArray[np.int16], pause_seconds: float) -> list[str]:
+        """The keys that were recognised with the next sound at 8 kHz; `pause_seconds` of silence were before it."""
+        pause = min(round(pause_seconds * SAMPLE_RATE), LONGEST_PAUSE_SAMPLES)
+        if pause > 0:
+            samples = np.concatenate([np.zeros(pause, dtype=np.int16), samples])
+        return self._detector.receive(samples)
 
     def receive(self, packet: RtpPacket, samples: NDArray[np.int16]) -> list[str]:
         """The keys that were recognised with this packet; late packets say nothing."""
