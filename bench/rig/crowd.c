@@ -132,7 +132,7 @@ static void hear(struct callee *c, const uint8_t *data, int size, int64_t at_ns)
     }
     packets++;
     if (!c->heard) {
-        c->heard = 1, c->first = sequence, c->span = 1, c->packets = 1, c->position = -1;
+        c->heard = 1, c->first = sequence, c->span = 1, c->packets = 1;
     } else {
         int16_t step = (int16_t)(sequence - c->last);
         c->packets++;
@@ -262,7 +262,7 @@ static void begin(void) {
 static void add(int i, const char *host, int port) {
     struct callee *c = &callees[i];
     if (!c->is_up) up[ups++] = i;
-    c->is_up = 1, c->heard = 0;
+    c->is_up = 1, c->heard = 0, c->position = -1;
     c->peer = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
     inet_pton(AF_INET, host, &c->peer.sin_addr);
     c->ssrc = randomly(), c->timestamp = randomly(), c->sequence = randomly();

@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
+"""Thousands of calls may leave the server little of a machine that is busy besides."""
 
 
 class UnexpectedAnswer(Exception):
