@@ -195,6 +195,17 @@ async def test_held_events_are_given_up_when_they_are_too_old(store: Store, fini
     assert await store.exhaust_held(30.0) == 0
 
 
+async def test_an_event_that_was_held_while_another_node_registered_its_webhook_goes_on(
+    store: Store, finish: Finish
+) -> None:
+    await store.put_webhook("riders_hq", WebhookKind.VSS, HOOK, None)
+    await finish("s1", 20.0)
+    held = "UPDATE deliveries SET state = 'HELD'"  # as by a node that did not see the new webhook yet
+    await store._change(lambda connection: connection.exec_driver_sql(held))
+    assert await store.exhaust_held(30.0) == 0
+    assert await state_of(store, "s1") is DeliveryState.DUE
+
+
 async def test_under_another_secrets_key_the_secret_is_an_error_and_not_left_out(
     store: Store, finish: Finish, database: Path
 ) -> None:

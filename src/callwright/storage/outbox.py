@@ -74,6 +74,8 @@ RELEASE = (
     .where(*_of_endpoint, HELD_DELIVERY)
     .values(state=DeliveryState.DUE.value, next_attempt_at=bindparam("now"))
 )
+# Two nodes may cross: one registers a webhook and lets go what is held, the other holds an event that it then had tried.
+RELEASE_STRAYS = update(deliveries).where(HELD_DELIVERY, endpoint_is_there).values(state=DeliveryState.DUE.value)
 EXHAUST_HELD = (
     update(deliveries)
     .where(HELD_DELIVERY, deliveries.c.due_since <= bindparam("before"))
@@ -300,7 +302,8 @@ def release(connection: Connection, sub_account_id: str, kind: str, at: float) -
 
 
 def exhaust_held(connection: Connection, before: float) -> int:
-    """Give up what is held since before `before`; how many."""
+    """Give up what is held since before `before`; how many. What is held for no reason is due."""
+    connection.execute(RELEASE_STRAYS)
     return connection.execute(EXHAUST_HELD, {"before": before}).rowcount
 
 
