@@ -74,7 +74,7 @@ RELEASE = (
     .where(*_of_endpoint, HELD_DELIVERY)
     .values(state=DeliveryState.DUE.value, next_attempt_at=bindparam("now"))
 )
-# Two nodes may cross: one registers a webhook and lets go what is held, the other holds an event that it then had tried.
+# Two nodes may cross: one registers a webhook and lets go what is held, the other holds an event that it has tried.
 RELEASE_STRAYS = update(deliveries).where(HELD_DELIVERY, endpoint_is_there).values(state=DeliveryState.DUE.value)
 EXHAUST_HELD = (
     update(deliveries)
