@@ -16,8 +16,8 @@ help: ## these lines
 run: $(VENV)/run.stamp ## start callwright with its built-in carrier (settings: CALLWRIGHT_* or callwright.toml)
 	@exec $(BIN)/callwright run $(ARGS)
 
-test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose)
-	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+test: $(VENV)/dev.stamp $(VENV)/peers.stamp ## all tests (ARGS="-k name" to choose; DATABASE=postgresql: whole nodes on that)
+	$(BIN)/pytest -n 3 --dist worksteal $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 simulate: $(VENV)/dev.stamp ## thousands of bad days in virtual time (SEEDS=n to choose, SEED=n to see one)
 	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000)) $(ARGS)

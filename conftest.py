@@ -17,6 +17,15 @@ settings.register_profile(
 settings.load_profile("short")  # `--hypothesis-profile=fuzz` comes later, and wins
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="which database whole nodes run on (tests of the store run on both, always)",
+    )
+
+
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file as a store leaves it that was opened and closed. To be copied: migrating takes twenty times as

@@ -6,6 +6,7 @@ listens and waits. Tests take fixtures from here and import types only.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import socket
@@ -65,6 +66,31 @@ def postgres_url(postgres: Postgres, empty_postgres: str) -> Iterator[str]:
     postgres.drop(name)
 
 
+class Databases:
+    """For each data folder its database, as the flag of a node; nothing for the SQLite file in the folder."""
+
+    def __init__(self, make: Callable[[], str] | None) -> None:
+        self._make = make
+        self._urls: dict[Path, str] = {}
+
+    def flags(self, data: Path) -> dict[str, str]:
+        if self._make is None:
+            return {}
+        if data not in self._urls:
+            self._urls[data] = self._make()
+        return {"database": self._urls[data]}
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """The databases of whole nodes, of the kind that `--database` asks for."""
+    if request.config.getoption("--database") == "sqlite":
+        return Databases(None)
+    server: Postgres = request.getfixturevalue("postgres")
+    empty: str = request.getfixturevalue("empty_postgres")
+    return Databases(lambda: server.url(server.create(empty)))
+
+
 # --- nodes in this process --------------------------------------------------------------------------------------------
 
 
@@ -80,6 +106,12 @@ class Site:
         "by session and number, for sessions with several phones"
         self.news = News()
         self._numbers = itertools.count(1)
+
+    @property
+    def where(self) -> list[str]:
+        """The flags with which commands find its database."""
+        database = self.node.settings.database
+        return ["--data", str(self.data), *(["--database", database.reveal()] if database is not None else [])]
 
     @property
     def carrier(self) -> Carrier:
@@ -138,9 +170,11 @@ def own_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def open_site(data: Path, toml: str = "", **flags: str) -> AsyncIterator[Site]:
+async def open_one_site(databases: Databases, data: Path, toml: str = "", **flags: str) -> AsyncIterator[Site]:
     """Start a development node on ports of its own."""
     everywhere = {"http": "127.0.0.1:0", "sip": "127.0.0.1:0", "rtp_ports": own_rtp_ports(), "speech_workers": "1"}
+    if "database" not in flags:
+        everywhere |= databases.flags(data)
     settings = load(toml, {}, {**everywhere, "data": str(data), **flags}, development=True)
     heard_early: list[Heard] = []
     hear: list[Callable[[Heard], None]] = [heard_early.append]
@@ -159,9 +193,9 @@ class OpenSite(Protocol):
     def __call__(self, data: Path, toml: str = "", **flags: str) -> contextlib.AbstractAsyncContextManager[Site]: ...
 
 
-@pytest.fixture(name="open_site", scope="session")
-def _open_site() -> OpenSite:
-    return open_site
+@pytest.fixture(scope="session")
+def open_site(databases: Databases) -> OpenSite:
+    return functools.partial(open_one_site, databases)
 
 
 SHARED_SETTINGS = """
@@ -180,7 +214,7 @@ def page() -> type[Page]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def site(tmp_path_factory: pytest.TempPathFactory, open_site: OpenSite) -> AsyncIterator[Site]:
     """A node as `callwright run` starts it, with the built-in carrier."""
     async with open_site(tmp_path_factory.mktemp("site"), SHARED_SETTINGS) as running:
         yield running
@@ -201,7 +235,7 @@ class TrunkSite:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def trunk_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TrunkSite]:
+async def trunk_site(tmp_path_factory: pytest.TempPathFactory, open_site: OpenSite) -> AsyncIterator[TrunkSite]:
     port = unused_port()
     toml = f"""
         ring_timeout_seconds = 5
@@ -223,16 +257,26 @@ async def trunk_customer(trunk_site: TrunkSite) -> AsyncIterator[Customer]:
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
+class OpenShell(Protocol):
+    """Makes a shell in a folder."""
+
+    def __call__(self, folder: Path, stack: AsyncExitStack) -> Shell: ...
+
+
 @pytest.fixture(scope="session")
-def shell_in() -> type[Shell]:
+def shell_in(databases: Databases) -> OpenShell:
     """For fixtures that outlive a test."""
-    return Shell
+
+    def open_shell(folder: Path, stack: AsyncExitStack) -> Shell:
+        return Shell(folder, stack, databases.flags(folder).get("database"))
+
+    return open_shell
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
+async def shell(tmp_path: Path, shell_in: OpenShell) -> AsyncIterator[Shell]:
     async with AsyncExitStack() as stack:
-        yield Shell(tmp_path, stack)
+        yield shell_in(tmp_path, stack)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -110,9 +110,11 @@ class Program:
 class Shell:
     """Starts programs in a folder of their own, with a clean environment; ends those that still run."""
 
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, stack: AsyncExitStack, database: str | None = None) -> None:
+        """`database` is the URL of a PostgreSQL database that nodes started here use."""
         self.folder = folder
         self._stack = stack
+        self._database = {} if database is None else {"CALLWRIGHT_DATABASE": database}
 
     async def start(self, *command: str, **environment: str) -> Program:
         """Start a program."""
@@ -120,7 +122,7 @@ class Shell:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self.folder,
-            env={**inherited, "COLUMNS": "200", "PYTHONUNBUFFERED": "1", **environment},
+            env={**inherited, "COLUMNS": "200", "PYTHONUNBUFFERED": "1", **self._database, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -75,6 +75,16 @@ def test_machines_are_told_in_json_of_one_trunk_by_name(doctor: Command, callwri
     assert wrong["mend"].startswith('advertise = "203.0.113.9"')
 
 
+def test_trunks_test_is_the_same_for_one(callwright: Command, tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "data"))
+    with beside(World()) as world:
+        callwright("trunks", "add", "b", f"sip:127.0.0.1:{world.address[1]}", *data)
+        ports = ("--sip", "127.0.0.1:0", "--rtp-ports", own_rtp_ports())
+        status, out, _ = callwright("trunks", "test", "b", "--json", *ports, *data)
+    assert status == 0
+    assert {one["check"] for one in json.loads(out)} >= {"options", "address"}
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -175,7 +175,7 @@ async def test_a_number_added_by_command_is_answered_by_the_running_server(
 ) -> None:
     number = virtual_number()
     await answerer.register(customer, "VCA")
-    added = await shell.ended("numbers", "add", customer.sub_account, number, "--data", str(site.data))
+    added = await shell.ended("numbers", "add", customer.sub_account, number, *site.where)
     assert added.status == 0, added.err
     answerer.answers = [flow(say("Hello."), HANGUP)]
     async with asyncio.timeout(20):

@@ -18,6 +18,7 @@ from callwright.audio import tones, wav
 from callwright.audio.compare import find_tones
 
 if TYPE_CHECKING:
+    from tests.conftest import OpenShell
     from tests.programs import Platform, Shell
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def home(
-    tmp_path_factory: pytest.TempPathFactory, shell_in: "type[Shell]"
+    tmp_path_factory: pytest.TempPathFactory, shell_in: "OpenShell"
 ) -> AsyncIterator[tuple["Platform", "Shell"]]:
     """A `callwright run` that was set up by environment variables alone, and a shell in its folder."""
     async with AsyncExitStack() as stack:

@@ -148,8 +148,8 @@ async def test_explain_tells_the_call(site: "Site", customer: "Customer", shell:
     session_id = await customer.say(number, "One.")
     await customer.summary(session_id)
     told, document = await asyncio.gather(
-        shell.ended("explain", session_id, "--data", str(site.data)),
-        shell.ended("explain", session_id[:10], "--data", str(site.data), "--json"),
+        shell.ended("explain", session_id, *site.where),
+        shell.ended("explain", session_id[:10], *site.where, "--json"),
     )
     assert told.status == 0, told.err
     assert f"{number} answered and heard the whole message" in told.out

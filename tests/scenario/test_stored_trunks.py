@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callwright.settings import load
 from callwright.simulator.behaviour import Behaviour
 from callwright.simulator.carrier import Carrier
 from callwright.storage.place import open_store
@@ -37,7 +36,7 @@ async def test_calls_go_over_a_trunk_as_soon_as_it_is_stored(open_site: "OpenSit
                         await asyncio.sleep(0.05)
 
             assert await trunk_of_a_call() == "built-in"
-            elsewhere = await open_store(load("", {}, {"data": str(tmp_path)}), exclusive=False)
+            elsewhere = await open_store(site.node.settings, exclusive=False)
             try:
                 host, port = outside.address
                 await elsewhere.put_trunk("outside", {"uri": f"sip:{host}:{port}"})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callwright.sip.message import Headers, Request, Response
-from callwright.sip.outputs import CallAnswered, CallConfirmed, CallFailed, CallRinging
+from callwright.sip.outputs import CallAnswered, CallConfirmed, CallFailed, CallRinging, ChangeOffered
 from callwright.sip.reliable import RAck, read_rack, rseq_of
 
 if TYPE_CHECKING:
@@ -184,3 +184,51 @@ def test_a_cancel_stops_the_repetition(bench: "Bench") -> None:
     assert bench.lines == ["200 CANCEL", "487 INVITE"]
     bench.wait(3)
     assert "183 INVITE" not in bench.lines
+
+
+# --- an offer in the PRACK (RFC 3262 §5) -----------------------------------------------------------------------------
+
+
+def prack_with_offer(bench: "Bench", invite: Request) -> None:
+    rack = ("RAck", f"{bench.rseq} {invite.headers.get('CSeq')}")
+    bench.receive(bench.build("PRACK", our_tag=bench.our_tag, headers=[rack], sdp=b"v=0\r\ns=another\r\n"))
+
+
+def test_an_offer_in_a_prack_is_answered_in_its_200_and_the_call_waits_for_that(bench: "Bench") -> None:
+    invite = ring(bench, [SUPPORTED])
+    bench.rseq = bench.response().headers.get("RSeq") or ""
+    bench.do(bench.agent.answer, bench.call, bench.answer)
+    prack_with_offer(bench, invite)
+    assert bench.sent == []
+    assert bench.only(ChangeOffered).sdp == b"v=0\r\ns=another\r\n"
+    bench.do(bench.agent.accept_change, bench.call, b"v=0\r\ns=ours\r\n")
+    assert bench.lines == ["200 PRACK", "200 INVITE"]
+    assert bench.response(0).body == b"v=0\r\ns=ours\r\n"
+    assert bench.response(0).headers.get("Content-Type") == "application/sdp"
+
+
+def test_an_offer_in_a_prack_that_is_refused_leaves_the_session_as_it_is(bench: "Bench") -> None:
+    invite = ring(bench, [SUPPORTED])
+    bench.rseq = bench.response().headers.get("RSeq") or ""
+    bench.do(bench.agent.answer, bench.call, bench.answer)
+    prack_with_offer(bench, invite)
+    bench.do(bench.agent.refuse_change, bench.call)
+    assert bench.lines == ["488 PRACK", "200 INVITE"]
+
+
+def test_an_offer_before_the_answer_to_the_former_one_is_not_the_callers_turn(bench: "Bench") -> None:
+    invite = ring(bench, [REQUIRE], 180, None)
+    bench.rseq = bench.response().headers.get("RSeq") or ""
+    prack_with_offer(bench, invite)
+    assert bench.lines == ["491 PRACK"]
+    assert bench.told == []
+
+
+def test_a_caller_that_leaves_with_its_offer_unanswered_gets_every_answer(bench: "Bench") -> None:
+    invite = ring(bench, [SUPPORTED])
+    bench.rseq = bench.response().headers.get("RSeq") or ""
+    prack_with_offer(bench, invite)
+    branch = (invite.headers.get("Via") or "").rpartition("branch=")[2]
+    number = int((invite.headers.get("CSeq") or "").split()[0])
+    bench.receive(bench.build("CANCEL", number=number, branch=branch))
+    assert sorted(bench.lines) == ["200 CANCEL", "487 INVITE", "487 PRACK"]

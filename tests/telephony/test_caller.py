@@ -1,7 +1,7 @@
 import pytest
 
 from callwright.sip.message import Headers, Request
-from callwright.telephony.caller import called_number, calling_number
+from callwright.telephony.caller import called_number, calling_number, forwarding_of
 
 
 def invite(uri: str = "sip:+6512345678@192.0.2.1", **headers: str) -> Request:
@@ -69,3 +69,20 @@ def test_a_caller_without_a_number_is_nobody(value: str) -> None:
 def test_no_privacy_hides_nothing() -> None:
     assert calling_number(invite(Privacy="none")) == "+6531350000"
     assert calling_number(invite(From="<tel:+6531350000>;tag=1")) == "+6531350000"
+
+
+def test_who_sent_a_call_on_is_told_as_it_was_said() -> None:
+    headers = Headers(
+        [
+            ("Diversion", "<sip:+6561111111@example.com>;reason=no-answer"),
+            ("Diversion", "<sip:+6562222222@example.com>;reason=busy"),
+            ("History-Info", "<sip:+6563333333@example.com>;index=1, <sip:+6564444444@example.com>;index=1.1"),
+        ]
+    )
+    assert forwarding_of(Request("INVITE", "sip:x", headers)) == {
+        "diversion": "<sip:+6561111111@example.com>;reason=no-answer, <sip:+6562222222@example.com>;reason=busy",
+        "history_info": "<sip:+6563333333@example.com>;index=1, <sip:+6564444444@example.com>;index=1.1",
+    }
+    assert forwarding_of(Request("INVITE", "sip:x", Headers())) == {}
+    long = forwarding_of(Request("INVITE", "sip:x", Headers([("Diversion", "x" * 5_000)])))
+    assert len(str(long["diversion"])) == 1_000

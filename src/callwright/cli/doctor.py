@@ -50,7 +50,10 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do it; the exit status is 1 when something fails."""
     logging.disable(logging.ERROR)  # what goes wrong is what is told
-    return asyncio.run(_run(arguments))
+    try:
+        return asyncio.run(_run(arguments))
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 async def _run(arguments: argparse.Namespace) -> int:

@@ -65,7 +65,8 @@ async def _look_up(settings: Settings, wanted: str) -> Told:
     try:
         session = await _find(store, wanted)
         if session is None:
-            raise CallwrightError(f"no session '{wanted}' is known in {settings.data} (--data)")
+            place = f"{settings.data} (--data)" if settings.database is None else "this database (--database)"
+            raise CallwrightError(f"no session '{wanted}' is known in {place}")
         trace = await store.find_trace(session.session_id)
         entries = () if trace is None else tuple(trace.entries)
         return Told(session, entries, await store.deliveries_of(session.session_id))

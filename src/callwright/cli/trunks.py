@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from callwright.cli import doctor
 from callwright.cli.client import ApiError, Client
 from callwright.cli.options import add_settings, read_settings
 from callwright.errors import SettingsError
@@ -21,7 +22,7 @@ from callwright.settings import Settings, write_trunk
 from callwright.storage.place import open_store
 from callwright.storage.store import Store
 
-HELP = "add, change, list and remove trunks"
+HELP = "add, change, list, test and remove trunks"
 KEYS_HELP = (
     "keys of [trunks.NAME], each as KEY=VALUE; VALUE is as in the settings file, and text needs no quotes. "
     "KEY= takes a key away"
@@ -49,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = verbs.add_parser("add", help="store a new trunk; running servers call over it within two seconds")
     change = verbs.add_parser("set", help="change keys of a stored trunk; calls that are up stay")
     remove = verbs.add_parser("remove", help="take a stored trunk away; calls that are up stay")
-    for verb in (show, add, change, remove):
+    test = verbs.add_parser("test", help="find out what is wrong with one, as `doctor --trunk NAME` does")
+    doctor.add_test_arguments(test)
+    for verb in (show, add, change, remove, test):
         verb.add_argument("name", metavar="NAME")
     add.add_argument("uri", metavar="URI", help="such as sip:sip.example.com or sip:192.0.2.1:5061;transport=tls")
     for verb in (add, change):
@@ -62,6 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it; returns the exit status."""
+    if arguments.verb == "test":
+        arguments.trunk = arguments.name
+        return doctor.run(arguments)
     return asyncio.run(_run(arguments))
 
 

@@ -17,6 +17,7 @@ from callwright.audio.prompt import Prompt
 from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace, TraceEntry
+from callwright.telephony.ground import Ground
 from callwright.telephony.incoming import Received
 from callwright.telephony.line import RecordingDone, Telephony, TelephonySettings
 
@@ -85,8 +86,10 @@ def prompt_of(samples: g711.Samples, key: str, folder: Path) -> Prompt:
 class LoopbackLine:
     """Telephony, and the record of its legs."""
 
-    def __init__(self, settings: TelephonySettings, clock: Clock) -> None:
-        self.telephony = Telephony(settings, clock, self._post, received=self._received, recorded=self._recorded)
+    def __init__(self, settings: TelephonySettings, clock: Clock, ground: Ground | None = None) -> None:
+        self.telephony = Telephony(
+            settings, clock, self._post, received=self._received, recorded=self._recorded, ground=ground
+        )
         self.calls: asyncio.Queue[Received] = asyncio.Queue()
         "who called, and was neither taken nor refused yet"
         self.recordings: asyncio.Queue[RecordingDone] = asyncio.Queue()

@@ -7,7 +7,7 @@ from callwright.sip.call import ALLOW, SDP_TYPE, Call, CallState, RepeatedAnswer
 from callwright.sip.dialog import Dialog, dialog_of_server
 from callwright.sip.envelope import Arrival, session_description
 from callwright.sip.memo import Memo, memo_of_dialog
-from callwright.sip.outputs import CallConfirmed, CallFailed, IncomingCall, Transmit
+from callwright.sip.outputs import CallConfirmed, CallFailed, ChangeOffered, IncomingCall, Transmit
 from callwright.sip.reliable import OPTION_TAG, RAck, RepeatedRinging, read_rack, wants_reliable
 from callwright.sip.responses import reason_phrase
 from callwright.sip.transactions.layer import ServerTransaction, TransactionLayer
@@ -130,7 +130,38 @@ class CallIn(Call):
             self.respond(now, transaction, 481)
             return
         self._ringing = None
-        self.respond(now, transaction, 200)
+        offer = session_description(transaction.arrival.request)
+        if offer is None or self._offer is None:
+            self.respond(now, transaction, 200)
+            self._go_on(now)
+        elif ringing.has_sdp:
+            # RFC 3262 §5: "If the UAC receives a reliable provisional response with an answer, it MAY generate an
+            # additional offer in the PRACK. If the UAS receives a PRACK with an offer, it MUST place the answer in the
+            # 2xx to the PRACK."
+            self._offered = transaction
+            self._layer.out.append(ChangeOffered(self.name, offer))
+        else:
+            self.respond(now, transaction, 491, "the offer before has no answer yet")
+            self._go_on(now)
+
+    def accept_change(self, now: float, sdp: bytes) -> None:
+        """Answer the peer's offer, also one that came with a PRACK."""
+        transaction = self._offered
+        if transaction is None or transaction.arrival.method != "PRACK":
+            super().accept_change(now, sdp)
+            return
+        self._offered, self.local_sdp = None, sdp
+        self.respond(now, transaction, 200, extra=(SDP_TYPE,), body=sdp)
+        self._go_on(now)
+
+    def refuse_change(self, now: float, status: int, reason: str) -> None:
+        """Refuse the peer's offer; the session stays as it was."""
+        super().refuse_change(now, status, reason)
+        if self.state is CallState.SETUP:
+            self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """Send what waited for the PRACK."""
         waiting, self._rung = self._rung, []
         for status, sdp in waiting:  # the first that is reliable keeps the others waiting
             self.ring(now, status, sdp)
@@ -139,7 +170,9 @@ class CallIn(Call):
     def _answer_now(self, now: float) -> None:
         """Send the 200 that is wanted, unless a description of ours is still on its way to the caller."""
         sdp = self._answer_wanted
-        if sdp is None or self.state is not CallState.SETUP or (self._ringing is not None and self._ringing.has_sdp):
+        if sdp is None or self.state is not CallState.SETUP or self._offered is not None:
+            return
+        if self._ringing is not None and self._ringing.has_sdp:
             return
         # "the UAS MUST NOT send the 2xx until the provisional response is acknowledged" holds for descriptions only.
         self._ringing = None

@@ -28,14 +28,19 @@ def is_token(text: str) -> bool:
     return TOKEN.fullmatch(text) is not None
 
 
+MOST_DIGITS = 20
+"""Of the largest number that anybody asks for, 2**64 - 1; longer texts are not turned into numbers at all."""
+
+
 def decimal(text: str, most: int) -> int | None:
     """An unsigned decimal number up to `most`; None when it is anything else, however long."""
     if not (text.isascii() and text.isdigit()):
         return None
-    digits = text.lstrip("0") or "0"
-    if len(digits) > len(str(most)):
-        return None
-    number = int(digits)
+    if len(text) > MOST_DIGITS:
+        text = text.lstrip("0") or "0"
+        if len(text) > MOST_DIGITS:
+            return None
+    number = int(text)
     return number if number <= most else None
 
 

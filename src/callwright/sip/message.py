@@ -120,6 +120,11 @@ class Headers:
         """The values of all lines of that name, one per line, commas untouched."""
         return [*self._lines(name)]
 
+    def repeated(self) -> list[str]:
+        """The names of which there are several lines, as they are compared: the long name, or in lower case."""
+        self._lines("Via")  # makes the index
+        return [key for key, lines in (self._index or {}).items() if len(lines) > 1]
+
     def values(self, name: str) -> list[str]:
         """The comma-separated values of all lines of that name (RFC 3261 §7.3.1), stripped, in order.
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from callwright.sip.envelope import Envelope
 from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address
-from callwright.sip.streams import StreamAddress
+from callwright.sip.streams import TCP, StreamAddress
 
 DEFAULT_PORT = 5060
 REASONS = {
@@ -100,6 +100,19 @@ def answer_address(envelope: Envelope) -> Address:
     host, port = envelope.source
     # The address the packet came from is where `received` points; only the port depends on what the peer asked for.
     return (host, port if envelope.via.wants_rport else envelope.via.port or DEFAULT_PORT)
+
+
+def sent_by_address(envelope: Envelope) -> Address | None:
+    """Where a response goes whose connection is gone (RFC 3261 §18.2.2); None when there is nowhere else.
+
+    "If that connection is no longer open, the server SHOULD open a connection to the IP address in the received
+    parameter, if present, using the port in the sent-by value, or the default port for that transport". Over TLS nobody
+    could say whose certificate to expect there.
+    """
+    source = envelope.source
+    if not isinstance(source, StreamAddress) or not source.by_peer or source.transport != TCP:
+        return None
+    return StreamAddress(source[0], envelope.via.port or DEFAULT_PORT, TCP)
 
 
 def response_to(

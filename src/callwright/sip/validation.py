@@ -67,9 +67,8 @@ def validate_request(request: Request) -> None:
 
 def validate_response(response: Response) -> Via:
     """The one Via of a response for us; SipSyntaxError when the response must be dropped (RFC 3261 §8.1.3.3)."""
-    _check_common(response.headers)
+    vias = _check_common(response.headers)
     CSeq.parse(response.headers.get("CSeq") or "")
-    vias = parse_vias(response.headers.all("Via"))
     if len(vias) > 1:
         raise SipSyntaxError("a response with more than one Via is for somebody else")
     return vias[0]
@@ -126,22 +125,23 @@ def media_type(value: str) -> str:
     return "/".join(part.strip() for part in value.partition(";")[0].lower().split("/"))
 
 
-def _check_common(headers: Headers) -> None:
-    """Headers every message has, and the shape of addresses that somebody will follow."""
+def _check_common(headers: Headers) -> list[Via]:
+    """Headers every message has, and the shape of addresses that somebody will follow; the Vias."""
     for name in _ONCE_REQUIRED:
         lines = headers.all(name)
         if len(lines) != 1 or not lines[0]:
             raise SipSyntaxError(f"{len(lines)} {name} headers" if lines != [""] else f"{name} is empty")
-    for name in _ONCE_ALLOWED:
-        if len(headers.all(name)) > 1:
+    for name in headers.repeated():
+        if name in _ONCE_ALLOWED:
             raise SipSyntaxError(f"more than one {name}")
-    parse_vias(headers.all("Via"))
+    vias = parse_vias(headers.all("Via"))
     call_id = headers.get("Call-ID") or ""
     if " " in call_id or not call_id.isprintable():
         raise SipSyntaxError("a space or a control character in Call-ID")
     for name in ("Require", "Accept"):
         headers.values(name)
     _check_addresses(headers)
+    return vias
 
 
 def _check_addresses(headers: Headers) -> None:

@@ -233,8 +233,13 @@ def accept_incoming(
     outbox.owe(connection, intent.session_id, sub_account_id, "VSS")
 
 
-def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None = None) -> None:
-    """Remove a session that nobody was told of: who asked for it was refused before it was known to be written."""
+def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None = None, *, node_id: str) -> None:
+    """Remove a session that nobody was told of: who asked for it was refused before it was known to be written.
+
+    It stays when another node than `node_id` has it: that one carries it out.
+    """
+    if connection.execute(STATE_TO_KEEP, {"this_session_id": session_id, "this_node_id": node_id}).first() is None:
+        return
     if kept is not None:
         idempotency.take_back(connection, kept)
     for query in TAKE_BACK:

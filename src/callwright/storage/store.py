@@ -161,7 +161,7 @@ class Store(
             lambda connection: sessions.accept(
                 connection, session_id, sub_account_id, callflow, encoded, at, kept, node_id=owner
             ),
-            undo=lambda connection: sessions.take_back(connection, session_id, kept),
+            undo=lambda connection: sessions.take_back(connection, session_id, kept, node_id=owner),
         )
 
     async def accept_incoming(  # one call, whole
@@ -190,7 +190,7 @@ class Store(
             lambda connection: sessions.accept_incoming(
                 connection, sub_account_id, callflow, encoded, intent, node_id=owner
             ),
-            undo=lambda connection: sessions.take_back(connection, session_id),
+            undo=lambda connection: sessions.take_back(connection, session_id, node_id=owner),
         )
 
     async def record_dial_intent(  # one leg, whole

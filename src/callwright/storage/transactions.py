@@ -28,6 +28,8 @@ from callwright.storage.steady import Batch, SteadyConnection
 T = TypeVar("T")
 
 MOST_IN_ONE: Final = 256
+MOST_IN_ONE_WITH_LIMIT: Final = 64
+"""Where callers wait no longer than a limit: a batch is done before that, on a busy machine too."""
 MOST_WAITING: Final = 20_000
 """With more than this waiting, new requests are refused at once: the disk does not keep up."""
 PATIENCE_SECONDS: Final = 0.02
@@ -46,6 +48,7 @@ class Transactions:
         self._loop = asyncio.get_running_loop()
         self._name = name
         self._limit_seconds = limit_seconds
+        self.most_in_one = MOST_IN_ONE if limit_seconds is None else MOST_IN_ONE_WITH_LIMIT
         self._steady = SteadyConnection(engine, 0.0 if limit_seconds is None else limit_seconds)
         self._batches: SimpleQueue[Batch | None] = SimpleQueue()
         "for the thread; None is the last"
@@ -133,7 +136,7 @@ class Transactions:
     def _begin(self) -> None:
         if self._limit_seconds is not None:
             self._shed(self._loop.time() - self._limit_seconds / 2)
-        requests, self._waiting = self._waiting[:MOST_IN_ONE], self._waiting[MOST_IN_ONE:]
+        requests, self._waiting = self._waiting[: self.most_in_one], self._waiting[self.most_in_one :]
         self._urgent = self._urgent and bool(self._waiting)
         batch = Batch(requests)
         if self._limit_seconds is not None:

@@ -15,6 +15,7 @@ from callwright.sip.message import Request
 _VISUAL_SEPARATORS = re.compile(r"[-.() ]")
 _HIDDEN = {"id", "user", "header"}
 """Privacy values that ask for the caller not to be shown."""
+LONGEST_FORWARDING = 1_000
 ANONYMOUS_HOST = "anonymous.invalid"
 
 
@@ -36,6 +37,19 @@ def calling_number(request: Request) -> str:
         if number is not None:
             return number
     return ""
+
+
+def forwarding_of(request: Request) -> dict[str, str | int | float | bool | None]:
+    """Who sent the call on to us, as Diversion (RFC 5806) and History-Info (RFC 7044) say: nothing of it is believed.
+
+    Empty when neither is there.
+    """
+    fields: dict[str, str | int | float | bool | None] = {}
+    for name, key in (("Diversion", "diversion"), ("History-Info", "history_info")):
+        told = ", ".join(request.headers.all(name))
+        if told:
+            fields[key] = told[:LONGEST_FORWARDING]
+    return fields
 
 
 def _is_hidden(request: Request) -> bool:

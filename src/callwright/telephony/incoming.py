@@ -23,7 +23,7 @@ from callwright.sip.memo import encode_memos
 from callwright.sip.negotiation import Protection, make_answer
 from callwright.telemetry.trace import Trace
 from callwright.telephony import leg as legs
-from callwright.telephony.caller import called_number, calling_number
+from callwright.telephony.caller import called_number, calling_number, forwarding_of
 from callwright.telephony.exchange import NOT_ACCEPTABLE_HERE, UNAVAILABLE, Exchange
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.trunk import Trunk
@@ -112,6 +112,7 @@ class Incoming:
             is_taken=False,
             offer_received=call.sdp or b"",
             media_host=self._exchange.reach.media_host(trunk),
+            forwarded=forwarding_of(call.request),
             was_heard=True,
             sdp_session_id=self._chance.getrandbits(62),
             srtp_keys=srtp_keys,
@@ -152,6 +153,7 @@ class Incoming:
             trunk=leg.trunk.name,
             sip_call_id=leg.sip_call_id,
             codecs=" ".join(leg.trunk.codecs),
+            **leg.forwarded,
         )
         self._exchange.carry(self._exchange.agent.ring(self._exchange.clock(), leg.sip_call_id))
         self._exchange.run(self._prepare(leg), leg)

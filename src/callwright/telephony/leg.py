@@ -26,9 +26,10 @@ from callwright.callflow.events import Event, HungUp, NotAnswered
 from callwright.callflow.outcome import CallQuality, CallStatus, HungUpBy
 from callwright.errors import ErrorCode, SdpError
 from callwright.sip import crypto, sdp
+from callwright.sip.address import SipUri
 from callwright.sip.memo import Memo
 from callwright.sip.negotiation import TELEPHONE_EVENT, Negotiated, Protection, make_answer, make_offer
-from callwright.sip.outputs import CallFailed
+from callwright.sip.outputs import Address, CallFailed
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony.keys import KeyPresses
 from callwright.telephony.media.stream import CLOCK_RATES, Direction, LocalMedia, RemoteMedia, Srtp, StreamReport
@@ -66,6 +67,8 @@ class Leg:
     "somebody above wants its events; False for a call that came in until then"
     offer_received: bytes = b""
     "the caller's; empty when it wants ours"
+    forwarded: dict[str, FieldValue] = field(default_factory=dict)
+    "who sent a call on to us, for its trace"
     pick_up_wanted: bool = False
     hang_up_wanted: bool = False
     "somebody above asked for its end"
@@ -73,6 +76,13 @@ class Leg:
     "why telephony itself ended it: a SIP status that says it best, and words"
     attempts: list[Attempt] = field(default_factory=list)
     "addresses that were not tried yet, of its trunk and of the others in the group"
+    asked: SipUri | None = None
+    "what the last INVITE asked for"
+    next_hop: Address = ("", 0)
+    "where it went"
+    redirections: int = 0
+    visited: set[str] = field(default_factory=set)
+    "what INVITEs asked for: no 3xx leads there again"
     admitted: Trunk | None = None
     "whose limits the call counts for"
     patience: asyncio.TimerHandle | None = None

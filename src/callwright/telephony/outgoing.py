@@ -16,11 +16,15 @@ from callwright.sip.digest import Credentials
 from callwright.sip.memo import Memo
 from callwright.sip.outputs import Address
 from callwright.sip.streams import place_text
+from callwright.telemetry.trace import FieldValue
 from callwright.telephony import leg as legs
+from callwright.telephony import redirection
 from callwright.telephony.exchange import NORMAL_CLEARING, NOT_ACCEPTABLE_HERE, Exchange
 from callwright.telephony.leg import Leg, Stage
 from callwright.telephony.trunk import Trunk
-from callwright.telephony.trunking import FAILOVER_SECONDS, Trunking
+from callwright.telephony.trunking import FAILOVER_SECONDS, Attempt, Trunking
+
+REDIRECTS = range(300, 400)
 
 
 class Outgoing:
@@ -88,8 +92,9 @@ class Outgoing:
             sip_call_id=leg.sip_call_id,
             codecs=" ".join(trunk.codecs),
         )
-        callee = trunk.callee(leg.destination)
-        leg.stage = Stage.CALLING
+        callee = attempt.target or trunk.callee(leg.destination)
+        leg.asked, leg.next_hop, leg.stage = callee, next_hop, Stage.CALLING
+        leg.visited.add(str(callee))
         if leg.attempts:
             leg.patience = asyncio.get_running_loop().call_later(FAILOVER_SECONDS, self._impatient, leg)
         exchange.carry(
@@ -99,7 +104,7 @@ class Outgoing:
                 target=callee,
                 next_hop=next_hop,
                 from_=trunk.caller(leg.source, host),
-                to=NameAddr(str(callee)),
+                to=NameAddr(str(trunk.callee(leg.destination))),
                 offer=offer,
                 extra_headers=trunk.call_headers(leg.source, host, leg.trace.session_id),
                 credentials=Credentials(trunk.username, trunk.password) if trunk.username else None,
@@ -161,12 +166,38 @@ class Outgoing:
     def failed(self, leg: Leg, failure: outputs.CallFailed) -> None:
         """The INVITE came to nothing."""
         leg.stop_waiting()
+        if failure.status in REDIRECTS and not failure.locally_generated and leg.given_up is None:
+            self._exchange.run(self._redirect(leg, failure), leg)
+            return
         goes_on = self._trunking.goes_on(leg.trunk, failure, was_heard=leg.was_heard)
         if goes_on and not leg.hang_up_wanted and leg.given_up is None and self._next(leg):
             leg.memos.clear()
             self._invite(leg)  # a further address of the trunk, or of its group (RFC 3263 §4.3)
         else:
             self._exchange.end(leg, legs.not_answered(leg, failure, self._exchange.clock()))
+
+    async def _redirect(self, leg: Leg, failure: outputs.CallFailed) -> None:
+        """Call the first Contact of a 3xx that is the same trunk's; without one the status is the call's end."""
+        exchange = self._exchange
+        target, place, why = None, None, "no Contact is the trunk's own, and stands for the same number"
+        for uri in redirection.contacts_of(failure.headers):
+            if leg.redirections >= redirection.MOST_REDIRECTIONS or str(uri) in leg.visited:
+                why = "it goes round in circles"
+            elif leg.asked is not None and redirection.may_stand_for(uri, leg.asked, leg.destination):
+                place = await self._trunking.place_inside(leg.trunk, uri, leg.next_hop)
+            if place is not None:
+                target = uri
+                break
+        fields: dict[str, FieldValue] = {"leg_id": leg.leg_id, "status": failure.status, "followed": target is not None}
+        fields |= {"contact": str(target)} if target is not None else {"reason": why}
+        leg.trace.add(exchange.clock(), "telephony.redirected", **fields)
+        if target is None or place is None or leg.hang_up_wanted or leg.given_up is not None:
+            exchange.end(leg, legs.not_answered(leg, failure, exchange.clock()))
+            return
+        leg.redirections += 1
+        leg.memos.clear()
+        leg.attempts.insert(0, Attempt(leg.trunk, place, target))
+        self._invite(leg)
 
     def finished(self, leg: Leg) -> None:
         """The leg is over: another call may have its place on the trunk."""

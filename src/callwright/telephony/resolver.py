@@ -48,9 +48,10 @@ class NameSystem(Protocol):
 class SystemNames:
     """The name servers and the hosts file of this machine."""
 
-    def __init__(self) -> None:
-        self._resolver: dns.asyncresolver.Resolver | None = None
-        self._looked = False
+    def __init__(self, resolver: "dns.asyncresolver.Resolver | None" = None) -> None:
+        """`resolver` asks other name servers than this machine is set to, for NAPTR and SRV."""
+        self._resolver = resolver
+        self._looked = resolver is not None
         "whether there is a name server to ask"
 
     async def ask(self, question: Question, family: socket.AddressFamily) -> Answers:

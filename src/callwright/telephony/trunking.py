@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from callwright.errors import TelephonyError, TrunksFull
+from callwright.sip.address import SipUri
 from callwright.sip.agent import UserAgent
 from callwright.sip.outputs import Address, CallFailed, Output, Replied
 from callwright.sip.registration import retry_after_seconds
-from callwright.sip.streams import TLS, StreamAddress, transport_of
+from callwright.sip.streams import TLS, StreamAddress, address_on, transport_of
 from callwright.telemetry.clock import Clock
 from callwright.telephony.admission import Admission
 from callwright.telephony.condition import Condition, TrunkReport, report
@@ -46,6 +47,8 @@ class Attempt:
 
     trunk: Trunk
     address: Address
+    target: SipUri | None = None
+    "the Contact of a 3xx; None: the number, as the trunk wants to read it"
 
 
 class Trunking:
@@ -309,6 +312,23 @@ class Trunking:
         if not attempts:
             raise failure or TelephonyError("no trunk has an address")
         return attempts
+
+    async def place_inside(self, trunk: Trunk, uri: SipUri, former: Address) -> Address | None:
+        """Where a URI leads on the transport of `former`, if that is one of the trunk's own addresses; else None."""
+        try:
+            own = {address[0] for address in await self._resolver.resolve(trunk)}
+            hosts = await self._resolver.addresses_of(uri.host)
+        except TelephonyError as error:
+            log.info("trunk %s redirects a call to where nobody is: %s", trunk.name, error)
+            return None
+        host = next((host for host in hosts if host in own or is_among(host, trunk.sources)), None)
+        if host is None:
+            return None
+        wanted = uri.params.get("transport")
+        if wanted is not None and wanted.upper() != transport_of(former):
+            return None  # out of TLS, or to where no connection of ours leads
+        name, account = (former.server_name, former.account) if isinstance(former, StreamAddress) else ("", "")
+        return address_on(host, uri.port, transport_of(former), name, account)
 
     async def ask(self, name: str) -> list[tuple[Address, Replied]]:
         """OPTIONS to each address of a trunk, all at once. TelephonyError when there is no such trunk or address."""

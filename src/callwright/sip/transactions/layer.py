@@ -16,7 +16,7 @@ from callwright.sip.message import Headers, Request, Response
 from callwright.sip.outputs import Address, Output, Received, Transmit
 from callwright.sip.parse import serialize
 from callwright.sip.profile import AgentProfile
-from callwright.sip.responses import answer_address
+from callwright.sip.responses import answer_address, sent_by_address
 from callwright.sip.schedule import Schedule
 from callwright.sip.streams import DEFAULT_PORTS, MOST_DATAGRAM_BYTES, TCP, UDP, StreamAddress, transport_of
 from callwright.sip.transactions.client_invite import ClientInvite
@@ -408,8 +408,24 @@ class TransactionLayer:
             effects = transaction.machine.transport_failed(now)
             if isinstance(transaction, ClientTransaction):
                 self.run_client(now, transaction, effects)
-            else:
+            elif not self._move(transaction):
                 self.run_server(transaction, effects)
+
+    def _move(self, transaction: ServerTransaction) -> bool:
+        """Answer over a new connection from now on, because the request's own is gone; False when there is none.
+
+        A refusal may have been lost with it and is sent again; a 2xx is repeated until its ACK comes in any case.
+        """
+        elsewhere = sent_by_address(transaction.arrival.envelope)
+        if elsewhere is None or not getattr(transaction.destination, "by_peer", False):
+            return False
+        self._leave_destination(transaction)
+        transaction.destination = elsewhere
+        self._by_destination.setdefault(elsewhere, set()).add(transaction)
+        if transaction.data and transaction.data[8:9] not in (b"1", b"2"):
+            name = transaction.user.name if transaction.user is not None else ""
+            self.out.append(Transmit(transaction.data, elsewhere, name))
+        return True
 
     def _leave_destination(self, transaction: ClientTransaction | ServerTransaction) -> None:
         there = self._by_destination.get(transaction.destination)

@@ -65,7 +65,7 @@ class Inbound:
         "shunned",
         "sieve",
         "sieved",
-        "silence_posted",
+        "silence_posted_seconds",
         "ssrc",
         "statistics",
     )
@@ -77,7 +77,7 @@ class Inbound:
         self.heard_at = 0.0
         "when the peer last gave a sign of life"
         self.expecting = False
-        self.silence_posted = False
+        self.silence_posted_seconds = 0.0
         self.malformed = 0
         self.refused = 0
         self.listener: Callable[[RtpPacket, float], None] | None = None
@@ -150,7 +150,7 @@ class Inbound:
     def alive(self, now: float) -> None:
         """A sign of life came (RTP that is believed, or RTCP)."""
         self.heard_at = now
-        self.silence_posted = False
+        self.silence_posted_seconds = 0.0
 
     def listen(self, listener: Callable[[RtpPacket, float], None] | None) -> None:
         """Hand every packet that is believed to `listener` from now on, or to nobody."""

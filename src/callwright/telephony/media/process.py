@@ -260,8 +260,9 @@ class MediaProcess:
         for call in self._calls.values():
             inbound = call.inbound
             silent_seconds = inbound.silent_for(now)
-            if silent_seconds >= self._configuration.silence_seconds and not inbound.silence_posted:
-                inbound.silence_posted = True
+            # Again after as long: a peer that was asked and was there may be gone the next time.
+            if silent_seconds - inbound.silence_posted_seconds >= self._configuration.silence_seconds:
+                inbound.silence_posted_seconds = silent_seconds
                 self._tell(StreamSilent(self._platform(now), call.stream_id, silent_seconds))
 
     # What goes to the parent
