@@ -84,6 +84,11 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     # --- for the world -----------------------------------------------------------------------------------------------
 
     @property
+    def goes_on(self) -> bool:
+        """Whether there is something to do now, at once."""
+        return bool(self._turns) and self.paused_until <= self._clock()
+
+    @property
     def next_at(self) -> float | None:
         """When something is to be done; None when nothing will happen by itself."""
         if self._turns:

@@ -113,8 +113,8 @@ class Numbers:
 def draw(chance: random.Random) -> Plan:
     """A plan by lot. Most have something go wrong, few everything at once."""
     plan, numbers = Plan(), Numbers()
-    if chance.random() < 0.15:
-        plan.nodes = chance.choice((2, 2, 3))
+    if chance.random() < 0.1:
+        plan.nodes = chance.choice((2, 2, 2, 3))
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3))):
         plan.posts.append(_post(chance, plan, numbers))
     if chance.random() < 0.25:
@@ -128,7 +128,7 @@ def draw(chance: random.Random) -> Plan:
     for kind in ("VSS", "VCS", "VCA"):
         if chance.random() < 0.25:
             plan.tempers[kind] = _temper(chance)
-        elif chance.random() < 0.1:
+        elif chance.random() < (0.5 if kind == "VCS" else 0.1):
             plan.unwanted.append(kind)
     if chance.random() < 0.5:
         for _ in range(chance.choice((1, 1, 2))):

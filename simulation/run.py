@@ -86,10 +86,9 @@ class Simulation:
         self.violations: list[str] = []
         self.kills = 0
         disk.fresh()
-        self._look = disk.look()
+        self._look = disk.connection
         for kind in plan.unwanted:
             self._look.execute("DELETE FROM webhooks WHERE kind = ?", (kind,))
-        self._look.commit()
         self._slots = [Slot(number, (NODE_HOST.format(number), 5060)) for number in range(1, plan.nodes + 1)]
         self._addresses = {slot.address: slot for slot in self._slots}
         self._network = Network(world, plan.quality)
@@ -141,11 +140,8 @@ class Simulation:
                 self.violations.append(str(error))
             except Exception:  # noqa: BLE001 - a simulation that breaks is a finding too
                 self.violations.append(f"the simulation broke:\n{traceback.format_exc()}")
-        try:
-            self._judge()
-            sessions = rows(self._look, "SELECT count(*) AS n FROM sessions")[0]["n"]
-        finally:
-            self._look.close()
+        self._judge()
+        sessions = rows(self._look, "SELECT count(*) AS n FROM sessions")[0]["n"]
         return Outcome(
             int(world.seed),
             self.violations,

@@ -78,6 +78,9 @@ class World:
     def run(self, until: float, done: Callable[[], bool]) -> bool:
         """Let things happen until `done` says so, asked whenever time moves on; False when `until` came first."""
         while True:
+            if len(self.loops) == 1 and self.loops[0].goes_on and not self._is_due():
+                self._take_step(self.loops[0])  # nobody else could, and time stands still
+                continue
             at = self._next_at()
             if at > self.now:
                 if self.enough or done():
@@ -86,7 +89,7 @@ class World:
                     self.now = until
                     return False
                 self.now = at
-            if self._agenda and self._agenda[0][0] <= self.now:
+            if self._is_due():
                 entry = heapq.heappop(self._agenda)[2]
                 if not entry.cancelled:
                     entry.callback(*entry.arguments)
@@ -103,7 +106,12 @@ class World:
 
     def _step(self) -> None:
         ready = [loop for loop in self.loops if (at := loop.next_at) is not None and at <= self.now]
-        loop = ready[0] if len(ready) == 1 else self._chance.choice(ready)
+        self._take_step(ready[0] if len(ready) == 1 else self._chance.choice(ready))
+
+    def _is_due(self) -> bool:
+        return bool(self._agenda) and self._agenda[0][0] <= self.now
+
+    def _take_step(self, loop: ProcessLoop) -> None:
         self.steps += 1
         if self.steps > MOST_STEPS:
             raise Circles(f"{MOST_STEPS} steps, and no end at {self.now - BEGINNING:.3f} s")

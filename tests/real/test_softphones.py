@@ -155,8 +155,10 @@ async def message_heard(site: "Site", heard: Callable[[], Path], over: Callable[
     [
         ('codecs = ["PCMU"]', "audio_codecs=pcmu/8000/1"),
         ('codecs = ["PCMA", "PCMU"]', "audio_codecs=pcma/8000/1"),
+        ('codecs = ["G722"]\nsrtp = "required"', "audio_codecs=g722/16000/1;mediaenc=srtp-mand"),
+        ('codecs = ["OPUS", "PCMU"]', "audio_codecs=opus/48000/2"),
     ],
-    ids=["PCMU", "PCMA"],
+    ids=["PCMU", "PCMA", "G722-SRTP", "OPUS"],
 )
 async def test_baresip_hears_the_message(
     shell: "Shell", open_site: "OpenSite", own_port: int, trunk: str, account: str
