@@ -151,6 +151,7 @@ class Switchboard:
             return
         caller = Caller(call.leg_id, call.source, call.destination)
         live = self._begin(session_id, account, caller, at)
+        live.has_dialled = True
         self._know_leg(call.leg_id, live)
         lines.take(call.leg_id, live.trace)
 
@@ -199,6 +200,9 @@ class Switchboard:
         self._run_beside(self._take_up(claimed))
 
     async def _take_up(self, claimed: Sequence[StoredSession]) -> None:
+        # What is live here was accepted under the id that this process had before the others gave it up, and is ours
+        # again: it goes on, or ends, by itself. A second one of it would dial a second time.
+        claimed = [stored for stored in claimed if stored.session_id not in self._live]
         for stored in claimed:
             if stored.state is SessionState.ACCEPTED:
                 live = self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
@@ -210,8 +214,11 @@ class Switchboard:
 
     def abandon(self) -> None:
         """Another node has every session that was live here: hang up what is up. Its records are not ours to write."""
-        for live in self._live.values():
-            live.stop("another node took this session over", ErrorCode.INTERNAL)
+        for session_id, live in tuple(self._live.items()):
+            if live.has_dialled:
+                live.stop("another node took this session over", ErrorCode.INTERNAL)
+            else:
+                self.let_go([session_id])
 
     def let_go(self, session_ids: Sequence[str]) -> None:
         """Another node has these sessions, for which nothing was dialled: forget them."""
