@@ -180,6 +180,7 @@ class Bench:
 
     def __init__(self, store: Store, records: Records | None = None, **limits: int) -> None:
         self.pauses: list[float] = []
+        self.may_dial = True
         self.line = ScriptedLine()
         self.store = store
         self.owed = 0
@@ -207,6 +208,7 @@ class Bench:
             ),
             recordings=self.shelf,
             rules_for=lambda name: SessionRules(),
+            may_dial=lambda: self.may_dial,
             encode_summary=self._encode,
             clock=CLOCK,
             new_id=new_id,
@@ -315,6 +317,16 @@ async def test_draining_takes_no_new_session_and_cuts_off_what_does_not_end(stor
     assert stored.summary is not None
     assert stored.summary.error is not None
     assert (stored.summary.status, stored.summary.error.code) == (CallStatus.ERROR, ErrorCode.INTERNAL)
+
+
+async def test_what_could_not_be_dialled_now_is_not_accepted(store: Store) -> None:
+    bench = Bench(store)
+    bench.may_dial = False
+    with pytest.raises(BusyError, match="a moment ago"):
+        await bench.board.accept("riders_hq", HELLO)
+    assert await store.unfinished_sessions() == ()
+    bench.may_dial = True
+    await bench.board.accept("riders_hq", HELLO)
 
 
 async def test_more_sessions_than_allowed_are_refused_without_a_trace(store: Store) -> None:

@@ -61,9 +61,11 @@ class Switchboard:
         new_id: Callable[[], str],
         on_owed: Callable[[], None],
         watcher_for: Callable[[str, str], Watcher],
+        may_dial: Callable[[], bool] = lambda: True,
         limits: BoardLimits | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """`may_dial` says whether calls can be made now at all; while not, none are accepted."""
         self._rooms = Rooms(
             lines=lines,
             prompts=prompts,
@@ -80,6 +82,7 @@ class Switchboard:
         self._rules_for = rules_for
         self._new_id = new_id
         self._watcher_for = watcher_for
+        self._may_dial = may_dial
         self._limits = limits or BoardLimits()
         self._live: dict[str, LiveSession] = {}
         self._legs: dict[str, LiveSession] = {}
@@ -103,6 +106,8 @@ class Switchboard:
         """
         if self.draining:
             raise BusyError("callwright is shutting down and takes no new calls")
+        if not self._may_dial():
+            raise BusyError("the database was away a moment ago; calls are taken again in a second or two")
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
         # A client that goes away while we write must not leave a session that is durable but never begun.
