@@ -151,6 +151,17 @@ async def test_a_try_is_written_once_and_only_for_a_known_event(store: Store, fi
         )  # fmt: skip
 
 
+async def test_the_same_try_written_again_is_one(store: Store, finish: Finish) -> None:
+    """Whoever was answered that the database is away writes it again; it may have been written all the same."""
+    await store.put_webhook("riders_hq", WebhookKind.VSS, HOOK, None)
+    await finish("s1", 20.0)
+    (delivery,) = await due(store)
+    await tried(store, delivery, delivered=True)
+    await tried(store, delivery, delivered=True)
+    (stored,) = await store.deliveries_of("s1")
+    assert (stored.state, len(stored.attempts)) == (DeliveryState.DELIVERED, 1)
+
+
 @pytest.mark.parametrize("away", ["deleted", "disabled", "gone"])
 async def test_events_wait_while_their_webhook_is_away_and_go_on_when_it_is_back(
     store: Store, finish: Finish, away: str

@@ -122,7 +122,7 @@ class Node:
             taken_up = await board.recover()
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
-            membership.serve(board)
+            membership.serve(board, deliverer.wake)
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)

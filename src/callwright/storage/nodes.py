@@ -176,11 +176,11 @@ def renew(connection: Connection, node_id: str, lease_seconds: float, at: float)
 
 
 def bury(connection: Connection, at: float) -> int:
-    """End nodes whose lease ran out; how many. What they were sending or writing others do now."""
-    buried = connection.execute(BURY, {"now": now_of(connection, at)}).scalars().all()
-    for node_id in buried:
+    """End nodes whose lease ran out, and free what they had claimed; how many."""
+    gone = connection.execute(BURY, {"now": now_of(connection, at)}).scalars().all()
+    for node_id in gone:
         claims.release_all_of(connection, node_id)
-    return len(buried)
+    return len(gone)
 
 
 def drain(connection: Connection, node_id: str) -> None:
