@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate fuzz fuzz-properties fuzz-api check fix bench lock clean
+.PHONY: chaos help run test simulate fuzz fuzz-properties fuzz-api check fix bench soak lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,13 @@ fix: $(VENV)/dev.stamp ## let ruff mend what it can
 
 bench: $(VENV)/dev.stamp ## measure; prints a table and writes bench/results/
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(VENV)/dev.stamp $(VENV)/peers.stamp ## kill -9 at every named point (KILLS=5 at each; ARGS="--list" names them)
+	$(BIN)/python -m chaos --kills $(or $(KILLS),5) $(ARGS)
+
+soak: $(VENV)/dev.stamp $(VENV)/peers.stamp ## ten minutes of flood, then ten of sessions (ARGS="--seconds 60" for less)
+	$(BIN)/python -m soak flood $(ARGS)
+	$(BIN)/python -m soak leak $(ARGS)
 
 lock: ## write the hash-pinned requirement locks anew (needs uv)
 	scripts/lock

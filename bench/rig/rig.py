@@ -71,7 +71,7 @@ class Rig:
         self._sink: SinkProcess | None = None
         self._server: asyncio.subprocess.Process | None = None
         self._log = Path()
-        self.http_port = 0
+        self.http_port = self.sip_port = 0
 
     async def close(self) -> None:
         """End every process and remove the data folder."""
@@ -88,10 +88,14 @@ class Rig:
             self._sink = await SinkProcess.of(process)
         return self._sink
 
+    async def trunk_port(self) -> int:
+        """Where the server's calls go."""
+        return (await self.sink()).sip_port
+
     async def server_pid(self) -> int:
         """The server's main process, started when first asked for."""
         if self._server is None:
-            self._server = await self._start_server((await self.sink()).sip_port)
+            self._server = await self._start_server(await self.trunk_port())
         if self._server.returncode is not None:
             raise ServerTrouble(f"the server ended with status {self._server.returncode}:\n{self._log.read_text()}")
         return self._server.pid
@@ -122,12 +126,12 @@ class Rig:
 
     async def _start_server(self, trunk_port: int) -> asyncio.subprocess.Process:
         folder = Path(self._closers.enter_context(tempfile.TemporaryDirectory(prefix="callwright-bench-")))
-        self.http_port, sip_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        self.http_port, self.sip_port = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
         self._log = folder / "server.log"
         log = self._closers.enter_context(self._log.open("wb"))
         settings = {
             "HTTP": f"127.0.0.1:{self.http_port}",
-            "SIP": f"127.0.0.1:{sip_port}",
+            "SIP": f"127.0.0.1:{self.sip_port}",
             "DATA": str(folder / "data"),
             "API_KEY": KEY,
             "TRUNK": f"sip:127.0.0.1:{trunk_port}",

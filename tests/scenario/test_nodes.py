@@ -73,6 +73,12 @@ async def nobody_is_on_the_line(carrier: Carrier) -> None:
             await asyncio.sleep(0.05)
 
 
+async def is_ready(platform: "Platform", customer: "Customer") -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await customer.http.get(f"http://{platform.address}/readyz")).status_code != 200:  # noqa: ASYNC110 - a balancer asks, too
+            await asyncio.sleep(0.05)
+
+
 def at(platform: "Platform", customer: "Customer", path: str) -> str:
     return f"http://{platform.address}/api/v1/subaccounts/{customer.sub_account}{path}"
 
@@ -174,6 +180,7 @@ async def test_a_node_that_was_stopped_for_too_long_hangs_up_and_writes_nothing(
         await nobody_is_on_the_line(carrier)
         assert carrier.calls_taken == before
         # It is a node again, under another name.
+        await is_ready(first, customer)
         again = await customer.say(USUAL, "Hello.")
         assert (await customer.summary(again))["sessionStatus"] == "COMPLETED"
         assert len(customer.summaries_of(talking)) == 1

@@ -11,7 +11,7 @@ import pytest
 from callwright.callflow.plan import Callflow
 from callwright.errors import StorageError
 from callwright.storage import nodes
-from callwright.storage.records import SessionState
+from callwright.storage.records import SessionState, WebhookKind
 from callwright.storage.store import Store
 from callwright.telemetry.trace import Trace
 
@@ -92,6 +92,19 @@ async def test_what_a_node_left_is_claimed_once(
     (dialled,) = [session for session in claimed if session.state is SessionState.DIALLED]
     assert dialled.dial_intents[0].dialog == "what ends it"
     assert await second.claim_sessions() == ()
+
+
+async def test_what_a_node_that_is_gone_was_sending_is_free_at_once(
+    first: Store, second: Store, flow: Callflow, summary_of: "Callable[[str], SessionSummary]"
+) -> None:
+    await first.put_webhook(ACCOUNT, WebhookKind.VSS, "https://example.com/vss", None)
+    await first.accept_session("s1", ACCOUNT, flow, 10.0)
+    await first.finish_session(summary_of("s1"), b"{}", Trace("s1"), 11.0)
+    (due,) = await first.due_deliveries(ACCOUNT, "VSS", 10)
+    assert await first.claim_delivery(due.delivery_id, 0, 3_600.0)
+    assert not await second.claim_delivery(due.delivery_id, 0, 3_600.0)
+    await give_up(first, by=second)
+    assert await second.claim_delivery(due.delivery_id, 0, 3_600.0)
 
 
 async def test_a_node_that_was_given_up_stays_so(first: Store, second: Store) -> None:

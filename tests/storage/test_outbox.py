@@ -151,6 +151,17 @@ async def test_a_try_is_written_once_and_only_for_a_known_event(store: Store, fi
         )  # fmt: skip
 
 
+async def test_the_same_try_written_again_is_one(store: Store, finish: Finish) -> None:
+    """Whoever was answered that the database is away writes it again; it may have been written all the same."""
+    await store.put_webhook("riders_hq", WebhookKind.VSS, HOOK, None)
+    await finish("s1", 20.0)
+    (delivery,) = await due(store)
+    await tried(store, delivery, delivered=True)
+    await tried(store, delivery, delivered=True)
+    (stored,) = await store.deliveries_of("s1")
+    assert (stored.state, len(stored.attempts)) == (DeliveryState.DELIVERED, 1)
+
+
 @pytest.mark.parametrize("away", ["deleted", "disabled", "gone"])
 async def test_events_wait_while_their_webhook_is_away_and_go_on_when_it_is_back(
     store: Store, finish: Finish, away: str
@@ -193,6 +204,17 @@ async def test_held_events_are_given_up_when_they_are_too_old(store: Store, fini
     assert await state_of(store, "old") is DeliveryState.EXHAUSTED
     assert await state_of(store, "young") is DeliveryState.HELD
     assert await store.exhaust_held(30.0) == 0
+
+
+async def test_an_event_that_was_held_while_another_node_registered_its_webhook_goes_on(
+    store: Store, finish: Finish
+) -> None:
+    await store.put_webhook("riders_hq", WebhookKind.VSS, HOOK, None)
+    await finish("s1", 20.0)
+    held = "UPDATE deliveries SET state = 'HELD'"  # as by a node that did not see the new webhook yet
+    await store._change(lambda connection: connection.exec_driver_sql(held))
+    assert await store.exhaust_held(30.0) == 0
+    assert await state_of(store, "s1") is DeliveryState.DUE
 
 
 async def test_under_another_secrets_key_the_secret_is_an_error_and_not_left_out(

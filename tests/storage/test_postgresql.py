@@ -277,8 +277,6 @@ async def test_an_event_is_sent_by_one_node_until_its_claim_runs_out(
     )  # fmt: skip
     assert not await one.claim_delivery(event.delivery_id, 0, 60.0)  # it was tried since one looked
     assert await one.claim_delivery(event.delivery_id, 1, 60.0)
-    assert await other.release_claims("one") == 1
-    assert await other.claim_delivery(event.delivery_id, 1, 60.0)
 
 
 async def test_an_export_is_written_by_one_node_until_its_claim_runs_out(
@@ -294,8 +292,25 @@ async def test_an_export_is_written_by_one_node_until_its_claim_runs_out(
     clock.now += 61
     assert await other.start_next_export() is not None
     assert not await one.add_export_piece(export.job_id, 1, "too late")
-    assert await one.release_claims("other") == 1
+
+
+async def test_what_a_node_had_claimed_is_free_when_it_is_gone(
+    nodes: tuple[Store, Store], flow: Callflow, summary_of: Callable[[str], SessionSummary], clock: Clock
+) -> None:
+    one, other = nodes
+    await one.begin_node("the-one", "one", None)
+    await one.put_webhook("riders_hq", WebhookKind.VSS, "https://hooks.example.com/", None)
+    await one.accept_session("s1", "riders_hq", flow, 1.0)
+    await one.finish_session(summary_of("s1"), b"{}", Trace("s1"), 2.0)
+    (event,) = await one.due_deliveries("riders_hq", "VSS", 9)
+    await one.create_export("riders_hq", 0.0, 1.0, 0)
+    assert await one.claim_delivery(event.delivery_id, 0, 60.0)
     assert await one.start_next_export() is not None
+    assert await other.due_deliveries("riders_hq", "VSS", 9) == ()
+    await other._change(lambda connection: connection.execute(text("UPDATE nodes SET lease_until = 0")))
+    assert await other.bury_nodes() == 1
+    assert await other.claim_delivery(event.delivery_id, 0, 60.0)
+    assert await other.start_next_export() is not None
 
 
 async def test_recordings_are_seen_where_their_file_is_and_at_every_start(

@@ -180,6 +180,7 @@ class Bench:
 
     def __init__(self, store: Store, records: Records | None = None, **limits: int) -> None:
         self.pauses: list[float] = []
+        self.may_dial = True
         self.line = ScriptedLine()
         self.store = store
         self.owed = 0
@@ -207,6 +208,7 @@ class Bench:
             ),
             recordings=self.shelf,
             rules_for=lambda name: SessionRules(),
+            may_dial=lambda: self.may_dial,
             encode_summary=self._encode,
             clock=CLOCK,
             new_id=new_id,
@@ -315,6 +317,16 @@ async def test_draining_takes_no_new_session_and_cuts_off_what_does_not_end(stor
     assert stored.summary is not None
     assert stored.summary.error is not None
     assert (stored.summary.status, stored.summary.error.code) == (CallStatus.ERROR, ErrorCode.INTERNAL)
+
+
+async def test_what_could_not_be_dialled_now_is_not_accepted(store: Store) -> None:
+    bench = Bench(store)
+    bench.may_dial = False
+    with pytest.raises(BusyError, match="a moment ago"):
+        await bench.board.accept("riders_hq", HELLO)
+    assert await store.unfinished_sessions() == ()
+    bench.may_dial = True
+    await bench.board.accept("riders_hq", HELLO)
 
 
 async def test_more_sessions_than_allowed_are_refused_without_a_trace(store: Store) -> None:
@@ -623,3 +635,29 @@ async def test_a_session_that_another_node_has_before_it_was_dialled_is_forgotte
     stored = await store.find_session(session_id)
     assert stored is not None
     assert stored.summary is None
+
+
+async def test_a_session_that_comes_back_to_its_own_process_is_not_begun_twice(store: Store) -> None:
+    bench = Bench(store)
+    session_id = await bench.board.accept("riders_hq", HELLO)  # under the id of a node that the others gave up
+    store.node_id = "the same process, begun anew"
+    assert await bench.board.recover() == 1
+    await bench.over(session_id)
+    assert bench.line.asked.count("dial") == 1
+
+
+async def test_a_session_that_was_abandoned_before_it_was_dialled_begins_anew_when_it_comes_back(store: Store) -> None:
+    bench = Bench(store)
+    await store.accept_session("s-1", "riders_hq", HELLO, CLOCK())
+    stored = await store.find_session("s-1")
+    assert stored is not None
+    bench.board.take_over([stored])
+    await asyncio.sleep(0)  # it is live, and has not done anything yet
+    assert bench.board.live_sessions == 1
+    bench.board.abandon()
+    await asyncio.sleep(0)
+    store.node_id = "the same process, begun anew"
+    assert await bench.board.recover() == 1
+    summary = await bench.over("s-1")
+    assert summary.status is CallStatus.COMPLETED
+    assert bench.line.asked.count("dial") == 1

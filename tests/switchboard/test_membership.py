@@ -150,6 +150,13 @@ async def test_who_cannot_move_its_lease_on_dials_nothing_before_others_may_take
     assert node.member.holds()
 
 
+async def test_what_was_being_sent_by_a_node_that_is_gone_is_sent_by_somebody_else(node: Node) -> None:
+    told: list[str] = []
+    node.member.serve(node.board, lambda: told.append("gone"))
+    await node.live(8.0)
+    assert told
+
+
 async def test_nobody_is_given_up_before_everybody_had_time_to_come_back(node: Node) -> None:
     await node.live(5.0)
     assert node.table.buried == 0

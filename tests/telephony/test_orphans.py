@@ -113,6 +113,25 @@ async def test_the_ack_leaves_even_when_nothing_can_be_written(away: bool) -> No
         await desk.until(HungUp)
 
 
+@pytest.mark.parametrize("away", [False, True], ids=["slow", "away"])
+async def test_what_could_not_be_written_is_written_as_soon_as_it_can_be(away: bool) -> None:
+    async with desk_with(Behaviour(answer_after_seconds=0.02)) as (desk, _):
+        desk.is_away = away
+        if not away:
+            desk.release.clear()
+        desk.dial()
+        await desk.until(Answered)
+        async with asyncio.timeout(30):
+            while not any(line.startswith("ACK") for line in desk.lines("sip.sent")):  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+            desk.is_away = False
+            desk.release.set()
+            while "leg-1" not in desk.kept:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+        (memo,) = decode_memos(desk.kept["leg-1"][-1])
+        assert memo.answered
+
+
 async def test_who_may_not_dial_any_more_sends_no_invite() -> None:
     async with desk_with(Behaviour()) as (desk, carrier):
         desk.may_dial = False

@@ -107,7 +107,7 @@ class Node:
                 keep=store.keep_dialog,
                 may_dial=membership.holds,
             )
-            board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock)
+            board = _board(settings, store, egress, prompts, telephony, recordings, deliverer, clock, membership.holds)
             await recordings.start()
             closers.push_async_callback(recordings.stop)
             try:
@@ -122,7 +122,7 @@ class Node:
             taken_up = await board.recover()
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
-            membership.serve(board)
+            membership.serve(board, deliverer.wake)
             exporter = Exporter(store, clock)
             await exporter.start()
             closers.push_async_callback(exporter.stop)
@@ -209,6 +209,7 @@ def _board(  # one switchboard, with all that it sits between
     recordings: Recordings,
     deliverer: Deliverer,
     clock: Clock,
+    may_dial: Callable[[], bool],
 ) -> Switchboard:
     summary_body = wiring.summary_body(settings, store)
 
@@ -227,6 +228,7 @@ def _board(  # one switchboard, with all that it sits between
         new_id=_new_uuid,
         on_owed=deliverer.wake,
         watcher_for=watch_story,
+        may_dial=may_dial,
     )
 
 

@@ -159,6 +159,15 @@ def metrics(board: Switchboard, telephony: Telephony) -> Metrics:
         lambda: float(board.live_sessions)
     )
     metrics.gauge("callwright_live_legs", "legs dialled and not over").read_from(lambda: float(telephony.legs))
+    metrics.gauge("callwright_sip_transactions", "SIP transactions that have not terminated").read_from(
+        lambda: float(telephony.transactions)
+    )
+    metrics.gauge("callwright_media_streams", "streams of sound that hold RTP ports").read_from(
+        lambda: float(telephony.streams)
+    )
+    metrics.gauge("callwright_tasks", "asyncio tasks of the main process").read_from(
+        lambda: float(len(asyncio.all_tasks()))
+    )
     metrics.gauge("callwright_ready", "1 when calls are taken").read_from(
         lambda: float(telephony.ready and not board.draining)
     )

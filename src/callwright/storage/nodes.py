@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from callwright.storage import sessions
+from callwright.storage import claims, sessions
 from callwright.storage.records import SessionState, StoredSession
 from callwright.storage.schema import OPEN_SESSION, nodes
 from callwright.storage.schema import sessions as session_rows
@@ -50,7 +50,12 @@ RENEW = update(nodes).where(_this, nodes.c.state != GONE).values(lease_until=bin
 DRAIN = update(nodes).where(_this, nodes.c.state == LIVE).values(state=DRAINING)
 END = update(nodes).where(_this).values(state=GONE)
 END_OTHERS = update(nodes).where(nodes.c.node_id != bindparam("this_node_id"), nodes.c.state != GONE).values(state=GONE)
-BURY = update(nodes).where(nodes.c.state != GONE, nodes.c.lease_until < bindparam("now")).values(state=GONE)
+BURY = (
+    update(nodes)
+    .where(nodes.c.state != GONE, nodes.c.lease_until < bindparam("now"))
+    .values(state=GONE)
+    .returning(nodes.c.node_id)
+)
 FORGET = delete(nodes).where(
     nodes.c.state == GONE,
     nodes.c.lease_until < bindparam("before"),
@@ -160,6 +165,7 @@ def begin(
         connection.execute(END_OTHERS, {"this_node_id": node_id})  # one server at a time: the lock on the folder
     elif former:
         connection.execute(END, {"this_node_id": former})
+        claims.release_all_of(connection, former)
     connection.execute(FORGET, {"before": now - FORGOTTEN_AFTER_SECONDS})
 
 
@@ -170,8 +176,11 @@ def renew(connection: Connection, node_id: str, lease_seconds: float, at: float)
 
 
 def bury(connection: Connection, at: float) -> int:
-    """End nodes whose lease ran out; how many."""
-    return connection.execute(BURY, {"now": now_of(connection, at)}).rowcount
+    """End nodes whose lease ran out, and free what they had claimed; how many."""
+    gone = connection.execute(BURY, {"now": now_of(connection, at)}).scalars().all()
+    for node_id in gone:
+        claims.release_all_of(connection, node_id)
+    return len(gone)
 
 
 def drain(connection: Connection, node_id: str) -> None:
@@ -182,6 +191,7 @@ def drain(connection: Connection, node_id: str) -> None:
 def end(connection: Connection, node_id: str) -> None:
     """A node is over; what is left of its sessions is anybody's."""
     connection.execute(END, {"this_node_id": node_id})
+    claims.release_all_of(connection, node_id)
     wake(connection, ANYBODY)
 
 

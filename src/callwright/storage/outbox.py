@@ -6,6 +6,7 @@ webhook by deleting and registering it, and what was not delivered then must not
 """
 
 import uuid
+from dataclasses import astuple, replace
 from typing import Final
 
 from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, or_, select, true, update
@@ -74,6 +75,8 @@ RELEASE = (
     .where(*_of_endpoint, HELD_DELIVERY)
     .values(state=DeliveryState.DUE.value, next_attempt_at=bindparam("now"))
 )
+# Two nodes may cross: one registers a webhook and lets go what is held, the other holds an event that it has tried.
+RELEASE_STRAYS = update(deliveries).where(HELD_DELIVERY, endpoint_is_there).values(state=DeliveryState.DUE.value)
 EXHAUST_HELD = (
     update(deliveries)
     .where(HELD_DELIVERY, deliveries.c.due_since <= bindparam("before"))
@@ -92,14 +95,15 @@ WAITING = select(func.count()).select_from(
 INSERT_ATTEMPT = Prepared(
     insert(delivery_attempts), "delivery_id", "number", "at", "host", "status", "error", "elapsed_ms"
 )
+_not_tried_so_often = deliveries.c.attempts < bindparam("number")
 NOTE_END = Prepared(
     update(deliveries)
-    .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
+    .where(deliveries.c.delivery_id == bindparam("this_delivery_id"), _not_tried_so_often)
     .values(state=bindparam("new_state"), attempts=bindparam("number"), node_id=None, lease_until=None)
 )
 NOTE_RETRY = Prepared(
     update(deliveries)
-    .where(deliveries.c.delivery_id == bindparam("this_delivery_id"))
+    .where(deliveries.c.delivery_id == bindparam("this_delivery_id"), _not_tried_so_often)
     .values(
         state=case((endpoint_is_there, DeliveryState.DUE.value), else_=DeliveryState.HELD.value),
         attempts=bindparam("number"),
@@ -300,7 +304,8 @@ def release(connection: Connection, sub_account_id: str, kind: str, at: float) -
 
 
 def exhaust_held(connection: Connection, before: float) -> int:
-    """Give up what is held since before `before`; how many."""
+    """Give up what is held since before `before`; how many. What is held for no reason is due."""
+    connection.execute(RELEASE_STRAYS)
     return connection.execute(EXHAUST_HELD, {"before": before}).rowcount
 
 
@@ -343,8 +348,11 @@ def note_attempt(
 ) -> None:
     """Write one try and what follows from it: delivered, due again (or held), or given up.
 
-    Raises StorageError for an unknown delivery or a try that is written already.
+    The same try again changes nothing: it was written after all when it was answered otherwise. Raises StorageError
+    for an unknown delivery, or when another try of that number is written already.
     """
+    error = None if attempt.error is None else attempt.error[:MOST_ERROR_LENGTH]
+    attempt = replace(attempt, error=error)
     values: dict[str, object] = {"this_delivery_id": delivery_id, "number": attempt.number}
     if delivered or next_attempt_at is None:
         state = DeliveryState.DELIVERED if delivered else DeliveryState.EXHAUSTED
@@ -352,6 +360,11 @@ def note_attempt(
     else:
         changed = NOTE_RETRY.run(connection, {**values, "retry_at": next_attempt_at}).rowcount
     if changed != 1:
+        written = connection.execute(ATTEMPTS, {"this_delivery_id": delivery_id}).all()
+        if astuple(attempt) in {tuple(row) for row in written}:
+            return
+        if written:
+            raise StorageError(f"another try {attempt.number} of delivery {delivery_id} is written already")
         raise StorageError(f"there is no delivery {delivery_id}")
     INSERT_ATTEMPT.run(
         connection,
@@ -361,7 +374,7 @@ def note_attempt(
             "at": attempt.at,
             "host": attempt.host,
             "status": attempt.status,
-            "error": None if attempt.error is None else attempt.error[:MOST_ERROR_LENGTH],
+            "error": error,
             "elapsed_ms": attempt.elapsed_ms,
         },
     )

@@ -17,7 +17,3 @@ class ClaimStore(Access):
                 connection, delivery_id, attempts, self.node_id, now, now + lease_seconds
             )
         )
-
-    async def release_claims(self, node_id: str) -> int:
-        """A node is gone: what it had claimed may be done by others at once. How much that was."""
-        return await self._change(lambda connection: claims.release_all_of(connection, node_id))

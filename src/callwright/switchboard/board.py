@@ -61,9 +61,11 @@ class Switchboard:
         new_id: Callable[[], str],
         on_owed: Callable[[], None],
         watcher_for: Callable[[str, str], Watcher],
+        may_dial: Callable[[], bool] = lambda: True,
         limits: BoardLimits | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """`may_dial` says whether calls can be made now at all; while not, none are accepted."""
         self._rooms = Rooms(
             lines=lines,
             prompts=prompts,
@@ -80,6 +82,7 @@ class Switchboard:
         self._rules_for = rules_for
         self._new_id = new_id
         self._watcher_for = watcher_for
+        self._may_dial = may_dial
         self._limits = limits or BoardLimits()
         self._live: dict[str, LiveSession] = {}
         self._legs: dict[str, LiveSession] = {}
@@ -103,6 +106,8 @@ class Switchboard:
         """
         if self.draining:
             raise BusyError("callwright is shutting down and takes no new calls")
+        if not self._may_dial():
+            raise BusyError("the database was away a moment ago; calls are taken again in a second or two")
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
         # A client that goes away while we write must not leave a session that is durable but never begun.
@@ -151,6 +156,7 @@ class Switchboard:
             return
         caller = Caller(call.leg_id, call.source, call.destination)
         live = self._begin(session_id, account, caller, at)
+        live.has_dialled = True
         self._know_leg(call.leg_id, live)
         lines.take(call.leg_id, live.trace)
 
@@ -199,6 +205,9 @@ class Switchboard:
         self._run_beside(self._take_up(claimed))
 
     async def _take_up(self, claimed: Sequence[StoredSession]) -> None:
+        # What is live here was accepted under the id that this process had before the others gave it up, and is ours
+        # again: it goes on, or ends, by itself. A second one of it would dial a second time.
+        claimed = [stored for stored in claimed if stored.session_id not in self._live]
         for stored in claimed:
             if stored.state is SessionState.ACCEPTED:
                 live = self._begin(stored.session_id, stored.sub_account_id, stored.callflow, stored.accepted_at)
@@ -210,8 +219,11 @@ class Switchboard:
 
     def abandon(self) -> None:
         """Another node has every session that was live here: hang up what is up. Its records are not ours to write."""
-        for live in self._live.values():
-            live.stop("another node took this session over", ErrorCode.INTERNAL)
+        for session_id, live in tuple(self._live.items()):
+            if live.has_dialled:
+                live.stop("another node took this session over", ErrorCode.INTERNAL)
+            else:
+                self.let_go([session_id])
 
     def let_go(self, session_ids: Sequence[str]) -> None:
         """Another node has these sessions, for which nothing was dialled: forget them."""

@@ -107,6 +107,8 @@ class LiveSession:
         self._prompts: dict[str, Prompt] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._stop_wanted = False
+        self.has_dialled = False
+        "a leg of it may be up"
         self.post(Started(rooms.clock()))  # whatever is posted before it runs comes after this
 
     def post(self, event: Event) -> None:
@@ -267,6 +269,7 @@ class LiveSession:
             reason = "its end was asked for before it was dialled"
             self.post(NotAnswered(clock(), command.leg_id, CallStatus.CANCELED, reason=reason))
             return
+        self.has_dialled = True
         try:
             route = self._rooms.lines.route(command.destination, command.source)
             await self._rooms.records.record_dial_intent(

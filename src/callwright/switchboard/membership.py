@@ -82,6 +82,7 @@ class Membership:
         self._new_id = new_id
         self._name = name
         self._url = url
+        self._on_gone: Callable[[], None] = lambda: None
         self._board: Sessions | None = None
         self._held_until = float("-inf")
         self._steady_since: float | None = None
@@ -104,9 +105,13 @@ class Membership:
             self._task = asyncio.create_task(self._keep(), name="node lease")
             self._task.add_done_callback(_report)
 
-    def serve(self, board: Sessions) -> None:
-        """From now on `board` gets what others left, and is asked to end what somebody wants to end."""
+    def serve(self, board: Sessions, on_gone: Callable[[], None] = lambda: None) -> None:
+        """From now on `board` gets what others left, and is asked to end what somebody wants to end.
+
+        `on_gone` is told when another node was given up: what it was sending is to be sent by somebody else.
+        """
         self._board = board
+        self._on_gone = on_gone
         self._woken.set()
 
     async def drain(self) -> None:
@@ -156,6 +161,7 @@ class Membership:
             buried = await self._records.bury_nodes()
             if buried:
                 log.warning("%d nodes are gone: their leases ran out", buried)
+                self._on_gone()
         claimed = await self._records.claim_sessions()
         if claimed:
             log.warning("%d sessions of nodes that are gone were taken over", len(claimed))

@@ -195,6 +195,16 @@ class Telephony:
         """Legs whose last event was not posted yet."""
         return len(self._exchange.legs)
 
+    @property
+    def transactions(self) -> int:
+        """SIP transactions that have not terminated, those that only linger for repetitions included."""
+        return self._exchange.agent.transactions if self._exchange.signalling is not None else 0
+
+    @property
+    def streams(self) -> int:
+        """Streams of sound that are open, each with its ports."""
+        return self._media.streams if self._exchange.signalling is not None else 0
+
     async def start(self) -> None:
         """Bind SIP and start the media process; TelephonyError names the flag that changes what is taken."""
         settings, ground = self._settings, self._ground

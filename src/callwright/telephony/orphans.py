@@ -7,6 +7,7 @@ and whoever is here by then hangs it up; a database that is away holds it up for
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
@@ -30,6 +31,8 @@ Keep = Callable[[str, str], Awaitable[None]]
 
 KEPT_WITHIN_SECONDS: Final = 0.2
 """How long an ACK waits for its memo: less than T1, after which the callee would repeat its 200."""
+AGAIN_SECONDS: Final = 0.5
+"""Between two attempts to write a memo while the database is away."""
 SETTLED_WITHIN_SECONDS: Final = 2.0
 """How long the end of an orphan is waited for; its requests are repeated for 64*T1 all the same."""
 
@@ -40,6 +43,8 @@ class Memos:
     def __init__(self, exchange: Exchange, keep: Keep) -> None:
         self._exchange = exchange
         self._keep = keep
+        self._unwritten: set[str] = set()
+        "legs whose latest state is not written down yet, though it should be"
 
     def note(self, leg: Leg) -> None:
         """The leg's SIP moved on: have it written down if that is news."""
@@ -67,6 +72,23 @@ class Memos:
             await self._keep(leg.leg_id, encode_memos([*leg.memos.values()]))
         except CallwrightError as error:
             leg.trace.add(self._exchange.clock(), "telephony.memo_lost", leg_id=leg.leg_id, reason=str(error))
+            self._write_later(leg)
+
+    def _write_later(self, leg: Leg) -> None:
+        """A call may last for hours after a database that was away for seconds."""
+        if leg.leg_id not in self._unwritten:
+            self._unwritten.add(leg.leg_id)
+            self._exchange.run(self._write_when_possible(leg))
+
+    async def _write_when_possible(self, leg: Leg) -> None:
+        try:
+            while leg.leg_id in self._exchange.legs:
+                await asyncio.sleep(AGAIN_SECONDS)
+                with contextlib.suppress(CallwrightError):
+                    await self._keep(leg.leg_id, encode_memos([*leg.memos.values()]))
+                    return
+        finally:
+            self._unwritten.discard(leg.leg_id)
 
     async def _write_and_acknowledge(self, leg: Leg) -> None:
         try:
@@ -74,6 +96,7 @@ class Memos:
                 await self._write(leg)
         except TimeoutError:
             leg.trace.add(self._exchange.clock(), "telephony.memo_late", leg_id=leg.leg_id)
+            self._write_later(leg)
         self._exchange.carry(self._exchange.agent.release_ack(leg.sip_call_id))
 
 

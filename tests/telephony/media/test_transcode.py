@@ -1,5 +1,7 @@
 """Sound in order and made anew for the other side of a bridge, in a time of its own."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -214,3 +216,12 @@ def test_packets_are_forwarded_where_that_will_do(
         for codec, ptime_ms in (mine, theirs)
     )
     assert (forwarded(one, other) is not None) is is_forwarded
+
+
+def test_the_media_process_loads_no_coders_before_a_call_needs_them() -> None:
+    program = """
+import sys
+import callwright.telephony.media.process
+sys.exit(sum(name in sys.modules for name in ("av", "pylibsrtp")))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

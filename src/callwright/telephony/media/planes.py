@@ -48,6 +48,11 @@ class MediaPlanes:
         """The media processes that are up."""
         return [plane.pid for plane in self._planes if plane.pid is not None]
 
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return len(self._plane_of)
+
     async def start(self) -> None:
         """Start those that are not up; `TelephonyError` says why one does not come up, and none of them does then."""
         missing = [plane for plane in self._planes if not plane.ready]
