@@ -167,3 +167,18 @@ async def test_a_full_database_is_unavailable_loses_nothing_and_recovers(
     for session_id in refused:
         await store.accept_session(session_id, "riders_hq", big, 1.0)
     assert len(await store.unfinished_sessions()) == 20
+
+
+async def test_a_commit_that_fails_leaves_the_connection_ready_for_the_next(store: Store, accept: Accept) -> None:
+    def owe(connection: Connection) -> None:
+        """What is checked at the commit, and is wrong: as a disk that is full it fails there and no sooner."""
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE parent (id INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql(
+            "CREATE TEMPORARY TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)"
+        )
+        connection.exec_driver_sql("INSERT INTO child VALUES (1)")
+
+    with pytest.raises(StorageError, match="refused"):
+        await store._changes.run(owe)
+    await accept("s1")
+    assert [session.session_id for session in await store.unfinished_sessions()] == ["s1"]

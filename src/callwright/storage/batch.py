@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
 from callwright.errors import StorageError, StorageUnavailable
@@ -127,6 +127,18 @@ def _transaction(connection: Connection) -> Iterator[None]:
         try:
             transaction.commit()
         except DBAPIError as error:
-            if transaction_id is None or not error.connection_invalidated:
-                raise
-            raise CommitUnsure(transaction_id) from None
+            if transaction_id is not None and error.connection_invalidated:
+                raise CommitUnsure(transaction_id) from None
+            _let_go(connection, transaction)
+            raise
+
+
+def _let_go(connection: Connection, transaction: RootTransaction) -> None:
+    """After a commit that failed, as on a full disk: SQLAlchemy keeps the transaction until it is told, and of what
+    failed at the commit the database may do so too."""
+    transaction.rollback()
+    if not connection.invalidated:
+        try:
+            connection.connection.rollback()
+        except connection.dialect.loaded_dbapi.Error:  # it broke just now
+            connection.invalidate()
