@@ -13,7 +13,7 @@ import msgspec
 from callwright.callflow.plan import ACTION_NAMES, Action, Callflow
 from callwright.callflow.summary import SessionSummary
 from callwright.errors import StorageError
-from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
+from callwright.telemetry.trace import FieldValue, Trace
 
 ACTION_TYPES: dict[str, type[Action]] = {name: kind for kind, name in ACTION_NAMES.items()}
 TRACE_COMPRESSION = 1
@@ -352,7 +352,7 @@ def decode_summary(text: str) -> SessionSummary:
 
 def encode_trace(trace: Trace) -> bytes:
     """What the trace holds now → JSON (not compressed yet: that is left to a thread that may take its time)."""
-    return _encode(_TraceRecord(tuple((entry.at, entry.kind, entry.fields) for entry in trace.entries)))
+    return b'{"entries":' + trace.as_json() + b"}"
 
 
 def compress_trace(encoded: bytes) -> bytes:
@@ -366,4 +366,7 @@ def decode_trace(session_id: str, body: bytes) -> Trace:
         record = msgspec.json.decode(zlib.decompress(body), type=_TraceRecord)
     except (msgspec.DecodeError, zlib.error) as error:
         raise StorageError(f"the stored trace of {session_id} cannot be read: {error}") from error
-    return Trace(session_id, [TraceEntry(at, kind, fields) for at, kind, fields in record.entries])
+    trace = Trace(session_id)
+    for at, kind, fields in record.entries:
+        trace.add(at, kind, **fields)
+    return trace

@@ -294,6 +294,8 @@ class TransactionLayer:
             self._forget_client(transaction)
         else:
             self.schedule.note(transaction)
+        if received is not None and isinstance(transaction.machine, ClientInvite):
+            transaction.data = b""  # an INVITE that was answered in any way is never repeated, and calls last long
         for effect in effects:
             match effect:
                 case Effect.SEND:

@@ -5,13 +5,13 @@ import secrets
 import socket
 import time
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol
 
 from callwright.audio.codecs import CODECS
 from callwright.errors import RtpError, TelephonyError
 from callwright.rtp import rtcp
 from callwright.rtp.statistics import mos
+from callwright.telephony.media.addresses import canonical
 from callwright.telephony.media.framing import framing
 from callwright.telephony.media.hearing import Hearing
 from callwright.telephony.media.inbound import CLOCK_RATE, Inbound
@@ -67,14 +67,14 @@ class Owner(Protocol):
 
 def rtp_place(remote: RemoteMedia) -> Place:
     """Where the peer's sound comes from, as sources are written."""
-    return str(ip_address(remote.address)), remote.port
+    return canonical(remote.address), remote.port
 
 
 def rtcp_place(remote: RemoteMedia) -> Place:
     """Where its RTCP comes from; the same place when the two share a port (RFC 5761)."""
     if remote.rtcp_mux:
         return rtp_place(remote)
-    return str(ip_address(remote.rtcp_address or remote.address)), remote.rtcp_port or remote.port + 1
+    return canonical(remote.rtcp_address or remote.address), remote.rtcp_port or remote.port + 1
 
 
 def _seen_at(remote: RemoteMedia, place: Place) -> RemoteMedia:

@@ -12,13 +12,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from callwright.audio.codecs import CODECS
 from callwright.audio.prompt import Prompt
 from callwright.errors import TelephonyError
 from callwright.telemetry.clock import Clock
 from callwright.telephony.media import protocol
+from callwright.telephony.media.addresses import ip_address
 from callwright.telephony.media.events import MediaEvent, MediaGone, RecordingFinished
 from callwright.telephony.media.ports import pairs_in
 from callwright.telephony.media.stream import LocalMedia, RemoteMedia, StreamReport

@@ -8,11 +8,12 @@ import ctypes
 import errno
 import socket
 import struct
-from ipaddress import ip_address
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from callwright.telephony.media.addresses import ip_address
 
 NAME_BYTES: Final = 28
 """`struct sockaddr_in6`; one of IPv4 is shorter."""
