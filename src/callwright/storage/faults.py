@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from callwright.errors import StorageError, StorageUnavailable
 
@@ -78,7 +78,8 @@ def _of_postgresql(error: DBAPIError) -> StorageError:
     said = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause).partition("\n")[0]
     if state in CONFLICTS:
         return Conflict(f"the database is locked by another node: {said}")
-    is_broken = error.connection_invalidated or (not state and type(cause).__name__ == "OperationalError")
+    # psycopg's own errors have no state; one that waited too long for a connection is a kind of OperationalError.
+    is_broken = error.connection_invalidated or (not state and isinstance(error, OperationalError))
     if is_broken or state.startswith(LOST):
         return Lost(f"the database is away: {said}")
     if state == UNIQUE_VIOLATION:
