@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: chaos help run test simulate fuzz fuzz-properties fuzz-api check fix bench soak lock clean
+.PHONY: chaos chaos-days help run test simulate fuzz fuzz-properties fuzz-api check fix bench soak lock clean
 
 help: ## these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,11 @@ bench: $(VENV)/dev.stamp ## measure; prints a table and writes bench/results/
 
 chaos: $(VENV)/dev.stamp $(VENV)/peers.stamp ## kill -9 at every named point (KILLS=5 at each; ARGS="--list" names them)
 	$(BIN)/python -m chaos --kills $(or $(KILLS),5) $(ARGS)
+
+chaos-days: $(VENV)/dev.stamp $(VENV)/peers.stamp ## hurt PostgreSQL under load (SESSIONS=5000), fill the disk (root), let the clock jump
+	$(BIN)/python -m chaos.database --sessions $(or $(SESSIONS),5000) $(ARGS)
+	$(BIN)/python -m chaos.disk
+	$(BIN)/python -m chaos.clock
 
 soak: $(VENV)/dev.stamp $(VENV)/peers.stamp ## ten minutes of flood, then ten of sessions (ARGS="--seconds 60" for less)
 	$(BIN)/python -m soak flood $(ARGS)

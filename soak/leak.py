@@ -18,8 +18,9 @@ from soak.watch import sample
 FIRST_NUMBER = 3_000_000
 NUMBERS = 5_000_000
 CONNECTIONS = 8
-WARM_UP_SHARE = 0.2
-MOST_WARM_UP_SECONDS = 60.0
+WARM_UP_SESSIONS = 6_000
+"""More than any cache of ours holds."""
+MOST_WARM_UP_SECONDS = 150.0
 IN_FLIGHT_SECONDS = 5.0
 """A server that is this far behind is waited for: then fewer calls a second are made, and the table says how many."""
 LAST_SECONDS = 60.0
@@ -44,6 +45,10 @@ class Plan:
     @property
     def look_seconds(self) -> float:
         return 1.0 if self.quick else 10.0
+
+    @property
+    def warm_up_sessions(self) -> int:
+        return 3 if self.quick else WARM_UP_SESSIONS
 
     @property
     def left_over(self) -> tuple[str, ...]:
@@ -76,11 +81,11 @@ async def soak(plan: Plan) -> Verdict:
             webhook = {"type": "VSS", "url": f"http://127.0.0.1:{receiver.port}/vss"}
             await connection.exchange(rig.own("POST", "/webhooks", webhook))
         work = _Work(receiver)
-        await _sessions(rig, plan, work, min(MOST_WARM_UP_SECONDS, WARM_UP_SHARE * plan.seconds))
+        await _sessions(rig, plan, work, MOST_WARM_UP_SECONDS, plan.warm_up_sessions)
         before = await _settled(rig, plan)
         known, began = work.posted, time.monotonic()
         watching = asyncio.create_task(_watch(rig, plan, work))
-        await _sessions(rig, plan, work, plan.seconds)
+        await _sessions(rig, plan, work, plan.seconds, round(plan.rate * plan.seconds))
         seconds = time.monotonic() - began
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -93,8 +98,8 @@ async def soak(plan: Plan) -> Verdict:
     return Verdict("leak", promises, [before, *work.samples, after])
 
 
-async def _sessions(rig: Rig, plan: Plan, work: _Work, seconds: float) -> None:
-    """Sessions at the planned rate for so long, and the webhook of the last one."""
+async def _sessions(rig: Rig, plan: Plan, work: _Work, seconds: float, most: int) -> None:
+    """So many sessions at the planned rate, but for no longer than this, and the webhook of the last one."""
     began, first = time.monotonic(), work.posted
 
     async def post() -> None:
@@ -102,7 +107,7 @@ async def _sessions(rig: Rig, plan: Plan, work: _Work, seconds: float) -> None:
             while True:
                 index = work.posted
                 due = began + (index - first) / plan.rate
-                if due >= began + seconds or time.monotonic() >= began + seconds:
+                if index - first >= most or time.monotonic() >= began + seconds:
                     return
                 work.posted += 1
                 await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -17,7 +17,8 @@
     ├── PushFailed               a recording cannot be put where its sub-account wants it; later it may
     ├── StorageError             the database did not do it
     │   ├── StorageUnavailable   ... because it is away, locked or full; try again later
-    │   └── KeyTaken             ... because another request with the same Idempotency-Key was faster
+    │   ├── KeyTaken             ... because another request with the same Idempotency-Key was faster
+    │   └── AlreadyTried         ... because another node has written that try of a webhook
     └── TelephonyError           no trunk, no port, media process gone
         └── TrunksFull           ... because the trunks take no more calls now
 
@@ -132,6 +133,10 @@ class StorageUnavailable(StorageError):
 
 class KeyTaken(StorageError):
     """Another request with the same Idempotency-Key was taken a moment ago; nothing was written for this one."""
+
+
+class AlreadyTried(StorageError):
+    """Another node sent a webhook too and was faster to write its try down; nothing was written for this one."""
 
 
 class TelephonyError(CallwrightError):

@@ -72,3 +72,25 @@ async def test_what_a_dead_node_was_sending_is_sent_by_another_when_its_claim_is
     delivery = await other.tried("s1", 1)
     assert delivery.state is DeliveryState.DELIVERED
     assert [received.headers["webhook-id"] for received in receiver.received] == [delivery.event_id] * 2
+
+
+async def test_who_stood_still_while_another_sent_it_too_goes_on(
+    nodes: tuple[World, World], caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = nodes
+    receiver = await one.receiver(gate_open=False)
+    await one.webhook(receiver.url)
+    await one.event("s1")
+    await one.deliverer.start()
+    await until(lambda: len(receiver.received) == 1)
+    one.clock.advance_to(START + CLAIM_SECONDS)
+    await other.deliverer.start()
+    await until(lambda: len(receiver.received) == 2)
+    receiver.open_gate.set()
+    delivery = await other.tried("s1", 1)
+    await until(lambda: "sent by another node too" in caplog.text)
+    assert (delivery.state, len(delivery.attempts)) == (DeliveryState.DELIVERED, 1)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    await one.event("s2")
+    one.deliverer.wake()
+    assert (await one.tried("s2", 1)).state is DeliveryState.DELIVERED  # and is not resting

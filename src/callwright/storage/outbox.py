@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, or_, select, true, update
 
-from callwright.errors import StorageError
+from callwright.errors import AlreadyTried, StorageError
 from callwright.storage import editions, event_log
 from callwright.storage.event_log import NewEvent
 from callwright.storage.prepared import Prepared
@@ -349,7 +349,7 @@ def note_attempt(
     """Write one try and what follows from it: delivered, due again (or held), or given up.
 
     The same try again changes nothing: it was written after all when it was answered otherwise. Raises StorageError
-    for an unknown delivery, or when another try of that number is written already.
+    for an unknown delivery, AlreadyTried when another try of that number is written already.
     """
     error = None if attempt.error is None else attempt.error[:MOST_ERROR_LENGTH]
     attempt = replace(attempt, error=error)
@@ -364,7 +364,7 @@ def note_attempt(
         if astuple(attempt) in {tuple(row) for row in written}:
             return
         if written:
-            raise StorageError(f"another try {attempt.number} of delivery {delivery_id} is written already")
+            raise AlreadyTried(f"another try {attempt.number} of delivery {delivery_id} is written already")
         raise StorageError(f"there is no delivery {delivery_id}")
     INSERT_ATTEMPT.run(
         connection,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from callwright.errors import EgressError, StorageError, StorageUnavailable
+from callwright.errors import AlreadyTried, EgressError, StorageError, StorageUnavailable
 from callwright.retries import GIVE_UP_SECONDS, HOUR, wait_seconds
 from callwright.telemetry.clock import Clock
 from callwright.webhooks.schedule import Verdict, asked_wait_seconds, judge
@@ -416,6 +416,9 @@ class Deliverer:
             except StorageUnavailable as error:
                 _log.warning("a webhook's try is not written yet: %s", error)
                 await self._sleep(STORE_PAUSE_SECONDS)
+            except AlreadyTried as error:  # we stood still for longer than our claim was good
+                _log.warning("a webhook was sent by another node too: %s", error)
+                return
             else:
                 return
 
