@@ -2,13 +2,19 @@
 
 import json
 
-from callwright.telemetry.trace import MOST_ENTRIES, Trace, TraceEntry
+from callwright.telemetry.trace import MOST_ENTRIES, FieldValue, Trace, TraceEntry
 
 
 def test_entries_are_told_as_they_were_written_down() -> None:
     trace = Trace("s")
     trace.add(1.5, "sip.sent", line="INVITE sip:+1@example.com SIP/2.0", number=3, share=0.5, known=True, gone=None)
-    fields = {"line": "INVITE sip:+1@example.com SIP/2.0", "number": 3, "share": 0.5, "known": True, "gone": None}
+    fields: dict[str, FieldValue] = {
+        "line": "INVITE sip:+1@example.com SIP/2.0",
+        "number": 3,
+        "share": 0.5,
+        "known": True,
+        "gone": None,
+    }
     assert trace.entries == [TraceEntry(1.5, "sip.sent", fields)]
     assert json.loads(trace.as_json()) == [[1.5, "sip.sent", fields]]
 

@@ -34,8 +34,8 @@ _decode = msgspec.json.Decoder(TraceEntry).decode
 class Trace:
     """The growing record of one session; watchers see each entry as it is written.
 
-    Entries are kept as the JSON that is stored in the end: a third of the memory of their objects, and most are never
-    looked at while the call lives.
+    Entries are kept as the JSON that is stored in the end: it takes a quarter less memory than their objects, and most
+    are never looked at while the call lives.
     """
 
     session_id: str
