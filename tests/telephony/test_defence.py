@@ -245,6 +245,24 @@ async def test_what_is_too_much_is_refused_and_leaves_nothing(extra: dict[str, o
             assert line.calls.empty()
 
 
+async def test_who_has_a_trunks_address_only_cannot_shout_the_trunk_down() -> None:
+    with peer(HOST) as trunk, peer(HOST) as neighbour:
+        async with line_to(trunk) as line:
+            leg = line.dial(NUMBER)
+            invite = await trunk.asked("INVITE")
+            exchange = line.telephony._exchange
+            assert exchange.signalling is not None
+            for _ in range(20_000):
+                exchange.signalling.receive(b"noise", neighbour.address)
+            unread = exchange.agent.counts["over budget"]
+            assert unread > 0
+            for _ in range(5_000):
+                exchange.signalling.receive(b"noise", trunk.address)
+            assert exchange.agent.counts["over budget"] == unread
+            trunk.answer(invite, 486, line.telephony.address)
+            assert (await line.until(leg, NotAnswered)).status is CallStatus.BUSY
+
+
 async def test_a_call_holds_a_stream_and_transactions_and_gives_them_back() -> None:
     with peer(HOST) as trunk:
         async with line_to(trunk) as line:

@@ -79,6 +79,24 @@ def test_one_host_has_one_budget_whatever_ports_it_sends_from() -> None:
     assert [gate.within_budget(0.0, ("192.0.2.1", port)) for port in (5060, 5061)] == [True, False]
 
 
+def test_whom_we_ask_has_a_budget_that_others_at_its_host_cannot_use_up() -> None:
+    gate = Gate(lambda _: True, datagrams_per_second=10.0, others_per_second=2.0, burst_seconds=1.0)
+    gate.ask(TRUNK)
+    assert sum(gate.within_budget(0.0, (TRUNK[0], port)) for port in range(10_000, 10_100)) == 2
+    assert sum(gate.within_budget(0.0, TRUNK) for _ in range(50)) == 10
+
+
+def test_a_line_knows_only_so_many_whom_it_asked() -> None:
+    gate = Gate(lambda _: True, datagrams_per_second=10.0, others_per_second=1.0, burst_seconds=1.0)
+    for port in range(signalling.MOST_SOURCES + 1):
+        gate.ask((TRUNK[0], port))
+    assert sum(gate.within_budget(0.0, (TRUNK[0], 0)) for _ in range(5)) == 1  # forgotten: one of the others
+    assert sum(gate.within_budget(0.0, (TRUNK[0], 1)) for _ in range(5)) == 5
+    strict = Gate(lambda host: host == TRUNK[0])
+    strict.ask(STRANGER)
+    assert not strict.within_budget(0.0, STRANGER)
+
+
 def test_budgets_are_bounded() -> None:
     gate = Gate(lambda _: True)
     for number in range(3 * signalling.MOST_SOURCES):

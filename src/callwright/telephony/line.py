@@ -41,7 +41,7 @@ from callwright.telephony.orphans import Keep, Memos, Orphans
 from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.reach import Listens, Reach
 from callwright.telephony.resolver import Resolver
-from callwright.telephony.signalling import Gate, Listening, Signalling
+from callwright.telephony.signalling import OTHERS_PER_SECOND, Gate, Listening, Signalling
 from callwright.telephony.trunk import Trunk, ip_literal, wide_codecs
 from callwright.telephony.trunking import Trunking
 
@@ -230,7 +230,7 @@ class Telephony:
         self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
         self._orphans = orphans = Orphans(self._exchange, trunking.find, self._resolver.resolve)
-        gate = Gate(lambda host: trunking.admits(host) or host in orphans.hosts)
+        gate = Gate(lambda host: trunking.admits(host) or host in orphans.hosts, others_per_second=OTHERS_PER_SECOND)
         exchange = self._exchange
         exchange.reach = Reach(
             Listens(host, bound[1], bound[1] if settings.tls is None else settings.tls.port),
@@ -260,6 +260,7 @@ class Telephony:
         exchange.finished = self._finished
         self._incoming = Incoming(exchange, self._trunk_of, self._received, settings.decide_seconds, ground.chance)
         exchange.signalling = Signalling(udp, exchange.agent, self._clock, self)
+        exchange.signalling.asked = gate.ask
         local = "" if bound[0] in ("0.0.0.0", "::") else bound[0]  # noqa: S104  compared, not bound
         await exchange.signalling.open_streams(tcp, settings.tls, trunking, local)
         exchange.signalling.stun = exchange.reach.received

@@ -31,8 +31,11 @@ MOST_SOURCES = 1_024
 """Sources whose budgets are kept; the one that was silent longest is forgotten first."""
 DATAGRAMS_PER_SECOND = 10_000.0
 """What one source may send: a trunk over which 1,000 calls are set up and ended per second sends about 6,000."""
+OTHERS_PER_SECOND = 1_000.0
+"""What all ports of a trunk's host that we never sent a request to may send together: some 150 calls to us a second."""
 BURST_SECONDS = 2.0
 LONGEST_RECORDED_TEXT = 8_192
+RESPONSE = b"SIP/2.0 "
 
 SECRET_LINES = re.compile(r"(?im)^((?:proxy-)?authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*")
 SECRET_KEYS = re.compile(r"(?im)^(a=crypto:\d+ \S+ )inline:\S+")
@@ -98,12 +101,27 @@ class Gate:
         admits: Callable[[str], bool],
         datagrams_per_second: float = DATAGRAMS_PER_SECOND,
         burst_seconds: float = BURST_SECONDS,
+        others_per_second: float | None = None,
     ) -> None:
-        """`admits` says whether an IP address may speak to us."""
+        """`admits` says whether an IP address may speak to us.
+
+        With `others_per_second` a host's ports that we never asked anything share that, and each of those that we did
+        ask has `datagrams_per_second` to itself: who has the address of a trunk only cannot shout it down.
+        """
         self._admits = admits
         self._rate = datagrams_per_second
-        self._most = datagrams_per_second * burst_seconds
-        self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._others_rate = datagrams_per_second if others_per_second is None else others_per_second
+        self._burst_seconds = burst_seconds
+        self._asked: OrderedDict[Address, None] = OrderedDict()
+        self._budgets: OrderedDict[str | Address, tuple[float, float]] = OrderedDict()
+
+    def ask(self, destination: Address) -> None:
+        """A request leaves for there."""
+        place = destination[0], destination[1]
+        self._asked[place] = None
+        self._asked.move_to_end(place)
+        if len(self._asked) > MOST_SOURCES:
+            self._asked.popitem(last=False)
 
     def may_call(self, source: Address, _request: Request) -> bool:
         """May this source send a request outside of a call?"""
@@ -114,11 +132,15 @@ class Gate:
         host = source[0]
         if not self._admits(host):
             return False
-        left, at = self._budgets.get(host, (self._most, now))
-        left = min(self._most, left + max(0.0, now - at) * self._rate)
+        place = host, source[1]
+        asked = place in self._asked
+        rate = self._rate if asked else self._others_rate
+        most, key = rate * self._burst_seconds, place if asked else host
+        left, at = self._budgets.get(key, (most, now))
+        left = min(most, left + max(0.0, now - at) * rate)
         allowed = left >= 1.0
-        self._budgets[host] = (left - 1.0 if allowed else left, now)
-        self._budgets.move_to_end(host)
+        self._budgets[key] = (left - 1.0 if allowed else left, now)
+        self._budgets.move_to_end(key)
         if len(self._budgets) > MOST_SOURCES:
             self._budgets.popitem(last=False)
         return allowed
@@ -185,6 +207,8 @@ class Signalling:
         self.streams: Streams | None = None
         "connections; without them only datagrams are sent"
         self._peers: StreamPeers | None = None
+        self.asked: Callable[[Address], None] | None = None
+        "is told where each request goes"
         self.stun: Callable[[bytes, Address], None] | None = None
         "is handed what is STUN and not SIP; without it that is dropped"
         self._pending: deque[tuple[Output, bytes]] = deque()
@@ -239,6 +263,8 @@ class Signalling:
     def _carry_one(self, output: Output, cause: bytes) -> None:
         match output:
             case Transmit(data=data, destination=destination, call_id=call_id):
+                if self.asked is not None and not data.startswith(RESPONSE):
+                    self.asked(destination)
                 if not isinstance(destination, StreamAddress):
                     self._datagrams.send(data, destination)
                 elif self.streams is not None:
