@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from callwright.storage.database import FolderLock
 from callwright.storage.records import DeliveryState, SessionState
 from callwright.storage.store import Store
 
@@ -100,3 +101,26 @@ async def test_a_server_in_another_process_is_named_by_its_pid(store: Store, dat
     assert child.returncode == 1
     assert "in use by process" in child.stderr.splitlines()[-1]
     assert await store.has_sub_account("riders_hq")
+
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from callwright.storage.database import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+assert lock.acquire()
+if os.fork() == 0:  # has all that its parent had, until it runs a program of its own
+    time.sleep(1.0)
+    os._exit(0)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_dead_process_that_left_a_child_behind_for_a_moment_has_the_folder_no_more(tmp_path: Path) -> None:
+    database = tmp_path / "callwright.db"
+    done = subprocess.run([sys.executable, "-c", HOLDER, str(database)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    lock = FolderLock(database)
+    assert lock.acquire()
+    lock.release()
+"""

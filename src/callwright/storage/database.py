@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,9 @@ from callwright.storage.schema import SCHEMA_REVISION
 
 DATABASE_NAME: Final = "callwright.db"
 HOME_FILE_NAME: Final = "home.id"
+LEFT_BEHIND_SECONDS: Final = 10.0
+"""How long a lock is waited for whose holder is dead."""
+POLL_SECONDS: Final = 0.02
 
 
 class FolderLock:
@@ -26,13 +30,18 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock, or return False when another process has it."""
+        """Take the lock, or return False when another process has it.
+
+        One that is dead may have left a child that it had just forked, which holds all that it held until it runs a
+        program of its own: that is waited for.
+        """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
+        give_up_at = time.monotonic() + LEFT_BEHIND_SECONDS
+        while not _locked(descriptor):
+            if self._holder_is_alive() or time.monotonic() > give_up_at:
+                os.close(descriptor)
+                return False
+            time.sleep(POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
@@ -46,12 +55,30 @@ class FolderLock:
                 return f"process {pid}"
         return "another process"
 
+    def _holder_is_alive(self) -> bool:
+        """Whether the process that wrote its number is there; True as long as nobody wrote one."""
+        try:
+            os.kill(int(self.path.read_text()), 0)
+        except ProcessLookupError:
+            return False
+        except (OSError, ValueError):
+            return True
+        return True
+
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files of one name."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
