@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.postgres import Postgres
 
-from chaos.outside import Customer, Phones, Trouble, Zygote
+from chaos.outside import Customer, Phones, Trouble, Zygote, until
 from chaos.served import LIVE, Answer, Conversation, Served, conversations, message, serving
 
 PROMISED_SECONDS: Final = 2.0
@@ -248,10 +248,11 @@ async def bad_days(
         await servers[0].must("POST", "/webhooks", wanted)
         await asyncio.sleep(3.0)  # the other node looks every two
         clients = Clients(servers, outcome, random.Random(seed))  # noqa: S311  a game
-        calm: dict[bool, Post] = {}
-        for _ in range(2):  # the first ones wait for speech to be made
-            calm = {is_long: await clients.post_one(is_long=is_long) for is_long in (False, True)}
-            await _settled(clients.posts, customer)
+        for is_long in (False, True):
+            await clients.post_one(is_long=is_long)
+        await until(lambda: len(phones.calls()) == 2, SETTLE_SECONDS, "the first calls, and their speech")
+        calm = {is_long: await clients.post_one(is_long=is_long) for is_long in (False, True)}
+        await _settled(clients.posts, customer)
         lengths = {is_long: conversations(folder)[post.number][0].seconds for is_long, post in calm.items()}
         load = asyncio.create_task(clients.post(sessions - len(clients.posts), rate))
         bad = tuple(outcome.moments)

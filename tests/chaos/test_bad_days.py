@@ -26,8 +26,8 @@ def sipp() -> bool:
 async def test_postgresql_that_is_restarted_killed_and_stopped_loses_nothing(tmp_path: Path) -> None:
     need(sipp(), "SIPp is missing; scripts/install-peers installs it")
     need(postgres_programs(), "PostgreSQL is missing; scripts/install-peers installs it")
-    outcome = await database.bad_days(tmp_path, 40, 5.0, 1, calm_seconds=1.0, away_seconds=1.5)
-    assert outcome.sessions + outcome.refused == 40
+    outcome = await database.bad_days(tmp_path, 30, 5.0, 1, calm_seconds=1.0, away_seconds=1.5)
+    assert outcome.sessions + outcome.refused == 30
     assert sum(moment.times for moment in outcome.moments) >= 2
     assert not outcome.broken(), outcome.faults
 
