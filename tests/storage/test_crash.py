@@ -123,4 +123,3 @@ def test_a_dead_process_that_left_a_child_behind_for_a_moment_has_the_folder_no_
     lock = FolderLock(database)
     assert lock.acquire()
     lock.release()
-"""
