@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -34,6 +35,10 @@ from callwright.storage.opening import open_database
 from callwright.storage.schema import SCHEMA_REVISION
 
 Samples = NDArray[np.int16]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whoever runs the tests in the background has Ctrl-C ignored, and programs that we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 QUICKLY = Behaviour(answer_after_seconds=0.1)
 
 
