@@ -139,8 +139,8 @@ async def test_a_message_is_played_to_a_callee_that_answers(
     assert story.only("event.Answered")["codec"] == codec
     report = story.only("rtp.report")
     assert report["sent"] >= 10
-    # SIPp sends every packet back. Those on their way when we hang up are not waited for. Once the source is settled, one
-    # packet in SAMPLED_ONE_IN is read: what came after the last of those is not counted.
+    # SIPp sends every packet back. Those on their way when we hang up are not waited for. Once the source is settled,
+    # one packet in SAMPLED_ONE_IN is read: what came after the last of those is not counted.
     assert report["sent"] - 5 - SAMPLED_ONE_IN < report["received"] <= report["sent"]
     assert (report["malformed"], report["refused"]) == (0, 0)
 
