@@ -15,6 +15,9 @@ from rich.console import Console
 
 from bench import report
 
+pytestmark = pytest.mark.timeout(
+    400
+)  # two runs of the whole bench, on processes that take as long as the machine lets them
 ROOT = Path(__file__).parents[2]
 FIGURES = {
     "sip_message": {"SIP parse + serialise": "µs", "SIP validate + route": "µs"},
