@@ -202,6 +202,7 @@ class Zygote:
         while line := await self._process.stdout.readline():
             said = json.loads(line)
             if "pid" in said:
+                self.endings.pop(said["pid"], None)  # the kernel gives the number of a dead one again
                 self._pids.put_nowait(said["pid"])
             else:
                 self.endings[said["ended"]] = said["status"]
