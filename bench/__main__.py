@@ -68,7 +68,8 @@ def _tell_failures(results: list[Result], peers: list[Peer]) -> int:
     everyone = [*results, *(peer.result for peer in peers if peer.result is not None)]
     failures = [(result.name, failure) for result in everyone for failure in result.failures]
     for name, failure in failures:
-        print(f"failed: {name}: {failure.name}: {failure.reason}", file=sys.stderr)
+        what = name if name == failure.name else f"{name}: {failure.name}"
+        print(f"failed: {what}: {failure.reason}", file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -43,6 +43,6 @@ def _value(data: bytes, at: int) -> tuple[Any, int]:
         case _:
             colon = data.index(b":", at)
             end = colon + 1 + int(data[at:colon])
-            if end > len(data):
+            if not colon < end <= len(data):
                 raise ValueError("cut short")
             return data[colon + 1 : end].decode(), end
