@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.table import Table
+from tests.web import Request, respond, web_server
 
 from chaos.outside import Phones, Trouble, Zygote, until
 from chaos.served import LIVE, Served, conversations, message, serving
@@ -93,24 +94,14 @@ class Receiver:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
         """Listen."""
-        server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        async with server:
+        async with web_server(self._answer) as self.port:
             yield self
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-                body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                tries = self.tries.setdefault(body["payload"]["sessionId"], [])
-                wall = time.time() + self._clock.ahead_seconds
-                tries.append(Try(time.monotonic(), int(headers["webhook-timestamp"]) - wall))
-                status = "500 No" if len(tries) <= self.refusals else "200 OK"
-                writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-                await writer.drain()
-        writer.close()
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        tries = self.tries.setdefault(json.loads(request.body)["payload"]["sessionId"], [])
+        wall = time.time() + self._clock.ahead_seconds
+        tries.append(Try(time.monotonic(), int(request.headers["webhook-timestamp"]) - wall))
+        await respond(writer, b"{}", 500 if len(tries) <= self.refusals else 200)
 
 
 @dataclass(slots=True)
