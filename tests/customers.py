@@ -206,6 +206,10 @@ class Story:
     def kinds(self) -> list[str]:
         return [happened.kind for happened in self.entries]
 
+    def at(self, kind: str, place: int = 0) -> float:
+        """When the first entry of a kind was made, or the one after so many."""
+        return [happened.at for happened in self.entries if happened.kind == kind][place]
+
     def all(self, kind: str) -> list[Json]:
         return [happened.fields for happened in self.entries if happened.kind == kind]
 
