@@ -87,7 +87,10 @@ class Program:
                 raise AssertionError(f"it ended without {pattern!r}:\n{self.out}\n{self.err}")
             return found
 
-        return await self._news.until(look)
+        try:
+            return await self._news.until(look)
+        except TimeoutError:
+            raise AssertionError(f"it did not say {pattern!r}, but this:\n{self.out}\n{self.err}") from None
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -105,6 +108,7 @@ class Program:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
         await self.end()
+        print(f"--- what {self.pid} said ---\n{self.out}\n{self.err}")  # noqa: T201  pytest shows it of tests that fail
 
 
 class Shell:
