@@ -1,4 +1,7 @@
-"""`python -m bench`: measure, print a table, write it to `bench/results/`, compare with what was there before."""
+"""`python -m bench`: measure, print a table beside the last committed result, write it to `bench/results/`.
+
+A measurement that fails is reported with its reason, and the others still run; the exit status is 1 then.
+"""
 
 import argparse
 import asyncio
@@ -11,8 +14,9 @@ from rich.console import Console
 
 from bench import accept, concurrent_calls, contract_parse, full_session, idle, latency, report, sip_message, uncached
 from bench.rig.machine import load_average
-from bench.rig.result import Result
-from bench.rig.rig import Rig
+from bench.rig.result import Failure, Result
+from bench.rig.rig import Rig, Size
+from bench.rig.trouble import Attempt
 
 # In this order: a server that has done nothing comes before one that has.
 MEASURES: dict[str, Callable[[Rig], Awaitable[Result]]] = {
@@ -25,37 +29,52 @@ MEASURES: dict[str, Callable[[Rig], Awaitable[Result]]] = {
     "full_session": full_session.measure,
     "accept": accept.measure,
 }
+LIMIT_SECONDS = 1_500.0
+"""For one measurement: thousands of calls on a busy machine take half of it."""
 
 
 def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=MEASURES, metavar="NAME", help=", ".join(MEASURES))
-    parser.add_argument("--quick", action="store_true", help="small numbers that prove nothing; nothing is written")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--short", action="store_true", help="fewer of everything, for a first look; nothing is written")
+    sizes.add_argument("--quick", action="store_true", help="small numbers that prove nothing; nothing is written")
     parser.add_argument("--json", action="store_true", help="print the document instead of the table")
     arguments = parser.parse_args()
     load_before = load_average()
-    before = report.values(report.last())
+    before = report.committed()
     names = [name for name in MEASURES if not arguments.only or name in arguments.only]
-    results = asyncio.run(_measure(names, quick=arguments.quick))
+    size: Size = "quick" if arguments.quick else "short" if arguments.short else "whole"
+    results = asyncio.run(_measure(names, size))
     content = report.document(results, datetime.now(UTC).strftime("%Y-%m-%d"), load_before)
     if arguments.json:
         print(json.dumps(content, indent=1))
     else:
         report.show(Console(highlight=False), results, before)
-    whole = len(names) == len(MEASURES) and not arguments.quick
-    if whole:
+    if len(names) == len(MEASURES) and size == "whole":
         print(f"written to {report.write(content).relative_to(report.RESULTS.parent.parent)}", file=sys.stderr)
-    return 0
+    failures = [f"failed: {failure.name}: {failure.reason}" for result in results for failure in result.failures]
+    print("\n".join(failures), end="\n" if failures else "", file=sys.stderr)
+    return 1 if failures else 0
 
 
-async def _measure(names: list[str], *, quick: bool) -> list[Result]:
-    rig = Rig(quick=quick)
-    results = []
+async def _measure(names: list[str], size: Size) -> list[Result]:
+    """One after the other on one server; after one that failed, on a fresh one."""
+    results: list[Result] = []
+    rig = Rig(size)
     try:
         for name in names:
             print(f"measuring {name} …", file=sys.stderr)
-            results.append(await MEASURES[name](rig))
+            failures: list[Failure] = []
+            with Attempt(name, failures):
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    results.append(await MEASURES[name](rig))
+            if failures:
+                results.append(Result(name, (), failures=tuple(failures)))
+            if results[-1].failures:
+                await rig.close()
+                rig = Rig(size)
     finally:
         await rig.close()
     return results

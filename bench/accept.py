@@ -10,6 +10,7 @@ import time
 from bench.rig.processes import cpu_seconds
 from bench.rig.result import Figure, Result
 from bench.rig.rig import Rig, accepted, finished
+from bench.rig.trouble import UnexpectedAnswer
 
 PREMIUM_NUMBER = "+449098790000"
 CONNECTIONS = 32
@@ -19,7 +20,7 @@ TARGET_PER_SECOND = 1_500.0
 async def measure(rig: Rig) -> Result:
     """Sessions per second with the load generator on the same machine, and the server's processor time per POST."""
     pid = await rig.server_pid()
-    count = 2 * CONNECTIONS if rig.quick else 6_000
+    count = rig.sized(2 * CONNECTIONS, 1_500, 6_000)
     post = rig.callflow(PREMIUM_NUMBER)
     async with rig.connected() as connection:
         await accepted(connection, post)
@@ -29,7 +30,7 @@ async def measure(rig: Rig) -> Result:
     for session_id in last:
         summary = await finished(rig, session_id)
         if summary["errorDetails"]["errorCode"] != -2004:
-            raise RuntimeError(f"a session that should not be dialled ended as {summary}")
+            raise UnexpectedAnswer(f"a session that should not be dialled ended as {summary}")
     total = count // CONNECTIONS * CONNECTIONS
     cpu_ms = (cpu_seconds(pid) - before) * 1000 / total
     note = f"{CONNECTIONS} connections, SQLite with synchronous=FULL, load generator on the same cores"

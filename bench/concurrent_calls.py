@@ -16,8 +16,9 @@ import numpy as np
 from bench.rig.http import Connection, Receiver
 from bench.rig.machine import load_average
 from bench.rig.processes import cpu_seconds, memory_bytes
-from bench.rig.result import Figure, Result, percentile
+from bench.rig.result import Failure, Figure, Result, percentile
 from bench.rig.rig import CrowdRig, Rig, SinkProcess, accepted, number, play
+from bench.rig.trouble import Attempt, NotHeld
 from callwright.audio import g711, wav
 
 FIRST_NUMBER = 5_000_000
@@ -36,10 +37,6 @@ TARGET_KIB = 20.0
 TARGET_GAP_MS = 25.0
 TARGET_ERROR_MS = (2.0, 5.0)
 TARGET_SETUP_MS = 50.0
-
-
-class _NotHeld(Exception):
-    """So many calls did not come up, or did not stay up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +59,48 @@ class _Load:
 
 async def measure(rig: Rig) -> Result:
     """At 1,000 and 5,000 calls whose callees send sound back, and at 10,000 whose callees only listen."""
-    few, more, most = (4, 6, 10) if rig.quick else (1_000, 5_000, 10_000)
+    few, more, most = rig.sized(4, 100, 1_000), rig.sized(6, 500, 5_000), rig.sized(10, 1_000, 10_000)
     chance = random.Random(6)  # noqa: S311 - a message, no secret
     noise = np.frombuffer(chance.randbytes(2 * 8_000 * MESSAGE_SECONDS), dtype="<i2") // 4
     receiver = Receiver(wav.serialize(noise))
     await receiver.start()
-    crowd = CrowdRig(quick=rig.quick, message=g711.encode("PCMU", noise))
+    crowd = CrowdRig(rig.size, g711.encode("PCMU", noise))
     figures: list[Figure] = []
+    failures: list[Failure] = []
     raw: dict[str, str | int | float] = {"load average before": load_average()}
     try:
         calls = _Calls(crowd, f"http://127.0.0.1:{receiver.port}/")
         # The first call has the message decoded, by a process that stays: a matter of messages, not of calls.
         first = await calls.measured(1, talking=False)
         raw["1 call: memory bytes"] = first.memory_bytes
-        load = await calls.measured(few, talking=True)
-        figures += _figures(f"{few} calls, callees talk", load, raw)
-        figures += _errors(f"{few} calls, callees talk", load)
-        load = await calls.measured(more, talking=True)
-        figures += _figures(f"{more} calls, callees talk", load, raw)
-        kib = (load.memory_bytes - first.memory_bytes) / (more - 1) / 1024
-        figures.append(Figure(f"memory per call, {more} calls", kib, "KiB", TARGET_KIB, note="over the first"))
-        setups = [await calls.set_up() for _ in range(3 if rig.quick else SETUPS)]
-        for share in (0.5, 0.99):
-            name = f"set-up while {more} calls play, p{share:.0%}".rstrip("%")
-            target = TARGET_SETUP_MS if share == 0.99 else None
-            note = "POST → INVITE, and 200 OK → ACK"
-            figures.append(Figure(name, percentile(setups, share) * 1000, "ms", target, note=note))
-        name = f"{most} calls, callees listen"
-        try:
-            load = await calls.measured(most, talking=False)
-        except _NotHeld as reason:  # what was measured before is not lost with it
-            raw[f"{name}: not held"] = str(reason)
-        else:
+        name = f"{few} calls, callees talk"
+        with Attempt(name, failures):
+            load = await calls.measured(few, talking=True)
             figures += _figures(name, load, raw)
-        await (await crowd.sink()).ask("hang_up")
+            figures += _errors(name, load)
+        name = f"{more} calls, callees talk"
+        with Attempt(name, failures):
+            load = await calls.measured(more, talking=True)
+            figures += _figures(name, load, raw)
+            kib = (load.memory_bytes - first.memory_bytes) / (more - 1) / 1024
+            figures.append(Figure(f"memory per call, {more} calls", kib, "KiB", TARGET_KIB, note="over the first"))
+        name = f"set-up while {more} calls play"
+        with Attempt(name, failures):
+            setups = [await calls.set_up() for _ in range(rig.sized(3, 20, SETUPS))]
+            for word, share, target in (("p50", 0.5, None), ("p99", 0.99, TARGET_SETUP_MS)):
+                note = "POST → INVITE, and 200 OK → ACK"
+                figures.append(Figure(f"{name}, {word}", percentile(setups, share) * 1000, "ms", target, note=note))
+        name = f"{most} calls, callees listen"
+        with Attempt(name, failures):
+            load = await calls.measured(most, talking=False)
+            figures += _figures(name, load, raw)
+        with Attempt("all callees hang up", failures):
+            await (await crowd.sink()).ask("hang_up")
     finally:
         await crowd.close()
         await receiver.stop()
     raw["load average after"] = load_average()
-    return Result("concurrent_calls", tuple(figures), raw)
+    return Result("concurrent_calls", tuple(figures), raw, tuple(failures))
 
 
 def _figures(name: str, load: _Load, raw: dict[str, str | int | float]) -> list[Figure]:
@@ -133,9 +133,21 @@ class _Calls:
         self._rig = rig
         self._message = play(url, REPETITIONS)
         self._made = 0
+        self._are_held = True
 
     async def measured(self, count: int, *, talking: bool) -> _Load:
-        """So many calls at once, and what they cost."""
+        """So many calls at once, and what they cost; NotHeld when they are not, and ever after."""
+        self._check()
+        self._are_held = False
+        load = await self._measured(count, talking=talking)
+        self._are_held = True
+        return load
+
+    def _check(self) -> None:
+        if not self._are_held:
+            raise NotHeld("not tried, because fewer calls were not held")
+
+    async def _measured(self, count: int, *, talking: bool) -> _Load:
         rig = self._rig
         sink, pid = await rig.sink(), await rig.server_pid()
         await sink.ask("talk 0")
@@ -143,22 +155,22 @@ class _Calls:
         posting = [self._post_until(count, first, began) for _ in range(CONNECTIONS)]
         for outcome in await asyncio.gather(*posting, return_exceptions=True):
             if isinstance(outcome, TimeoutError):
-                raise _NotHeld(f"POSTs were not answered; {(await sink.ask('report'))['up']} calls were up")
+                raise NotHeld(f"POSTs were not answered; {(await sink.ask('report'))['up']} calls were up")
             if outcome is not None:
                 raise outcome
         up = (await sink.ask(f"until_up {count}"))["up"]
         if up != count:
-            raise _NotHeld(f"{up} calls were up, not {count}")
+            raise NotHeld(f"{up} calls were up, not {count}")
         await sink.ask(f"talk {int(talking)}")
         await self._until_all_play(sink)
-        await asyncio.sleep(SETTLE_SECONDS / 4 if rig.quick else SETTLE_SECONDS)
+        await asyncio.sleep(rig.sized(SETTLE_SECONDS / 4, SETTLE_SECONDS, SETTLE_SECONDS))
         await sink.ask("begin")
         cpu_at_start, began = cpu_seconds(pid), time.perf_counter()
-        await asyncio.sleep(1.0 if rig.quick else WINDOW_SECONDS)
+        await asyncio.sleep(rig.sized(1.0, WINDOW_SECONDS / 2, WINDOW_SECONDS))
         cpu_ms, seconds = (cpu_seconds(pid) - cpu_at_start) * 1000, time.perf_counter() - began
         heard = await sink.ask("report")
         if heard["up"] != count:
-            raise _NotHeld(f"{heard['up']} calls were up at the end of the measurement, not {count}")
+            raise NotHeld(f"{heard['up']} calls were up at the end of the measurement, not {count}")
         share = heard["packets"] / (count * seconds * PACKETS_PER_SECOND)
         return _Load(cpu_ms / count / seconds, share, memory_bytes(pid), heard)
 
@@ -186,6 +198,7 @@ class _Calls:
 
     async def set_up(self) -> float:
         """One more call; the seconds of its set-up that are ours: POST → INVITE, 200 OK → ACK."""
+        self._check()
         async with self._rig.connected() as connection:
             posted = time.monotonic()
             destination = await self._post(connection, self._made)

@@ -13,7 +13,7 @@ NOW = 1_750_000_000.0
 
 async def measure(rig: Rig) -> Result:
     """Microseconds for the tutorial's body, and for one with a text of the greatest length; the fastest round."""
-    loops, rounds = (20, 2) if rig.quick else (200, 100)
+    loops, rounds = rig.sized(20, 200, 200), rig.sized(2, 20, 100)
     policy = RequestPolicy()
     figures = []
     for name, text in (("tutorial", MESSAGE), ("3,000 characters", ("All is well. " * 231)[:3000])):

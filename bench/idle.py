@@ -12,7 +12,7 @@ TARGET_MB = 120.0
 async def measure(rig: Rig) -> Result:
     """Memory of all its processes (what they share counts once), and processor time per second."""
     pid = await rig.server_pid()
-    seconds = 0.2 if rig.quick else 5.0
+    seconds = rig.sized(0.2, 3.0, 5.0)
     await asyncio.sleep(seconds / 2)
     before = cpu_seconds(pid)
     await asyncio.sleep(seconds)

@@ -21,7 +21,7 @@ async def measure(rig: Rig) -> Result:
     The first uses a spoken text that is cached; the second a tone from a file, whose first frame can be heard.
     """
     sink = await rig.sink()
-    count = 3 if rig.quick else 250
+    count = rig.sized(3, 40, 250)
     receiver = Receiver(wav.serialize(tones.sine(440.0, 2.0)))
     await receiver.start()
     try:

@@ -1,8 +1,10 @@
 """Results as a table and as a file, beside the last committed ones."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.rig.machine import host_kind, machine
-from bench.rig.result import Figure, Result
+from bench.rig.result import Failure, Figure, Result
 
 RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was measured before."""
+
+    origin: str
+    "where it is from, for people"
+    values: dict[str, float] = field(default_factory=dict)
+    "figure name → value"
+
+
+NOTHING = Before("no result of this kind of machine")
 
 
 def document(results: Iterable[Result], date: str, load_average: float) -> dict[str, Any]:
@@ -34,10 +49,26 @@ def write(content: dict[str, Any]) -> Path:
     return path
 
 
-def last(kind: str | None = None) -> dict[str, Any] | None:
-    """The latest document of this kind of machine; None when there is none."""
-    paths = sorted(RESULTS.glob(f"*-{kind or host_kind()}.json"))
-    return json.loads(paths[-1].read_text()) if paths else None
+def committed(folder: Path = RESULTS, kind: str | None = None) -> Before:
+    """The last result of this kind of machine that git has; outside of a repository the last that lies there."""
+    kind = kind or host_kind()
+    names = _git(folder, "ls-tree", "--name-only", "HEAD", "./")
+    if names is None:
+        paths = sorted(folder.glob(f"*-{kind}.json"))
+        newest = paths[-1] if paths else None
+        return Before(f"{newest.name}, not known to git", values(json.loads(newest.read_text()))) if newest else NOTHING
+    known = sorted(name for name in names.splitlines() if name.endswith(f"-{kind}.json"))
+    text = _git(folder, "show", f"HEAD:./{known[-1]}") if known else None
+    return Before(f"{known[-1]}, as committed", values(json.loads(text))) if text else NOTHING
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says about `folder`; None without git, repository or such a thing."""
+    program = shutil.which("git")
+    if program is None or not folder.is_dir():
+        return None
+    done = subprocess.run([program, *words], cwd=folder, capture_output=True, text=True, check=False)
+    return None if done.returncode else done.stdout
 
 
 def values(content: dict[str, Any] | None) -> dict[str, float]:
@@ -47,18 +78,21 @@ def values(content: dict[str, Any] | None) -> dict[str, float]:
     return {figure["name"]: figure["value"] for result in content["results"] for figure in result["figures"]}
 
 
-def show(console: Console, results: Iterable[Result], before: dict[str, float]) -> None:
+def show(console: Console, results: Iterable[Result], before: Before) -> None:
     """The table."""
-    table = Table("figure", "value", "target", "before", "note", title="What callwright costs", title_justify="left")
+    title = f"What callwright costs; before: {before.origin}"
+    table = Table("figure", "value", "target", "before", "note", title=title, title_justify="left")
     for result in results:
         for figure in result.figures:
             table.add_row(
                 figure.name,
                 Text(f"{shown(figure.value)} {figure.unit}", style=_style(figure)),
                 _target(figure),
-                _change(figure, before.get(figure.name)),
+                _change(figure, before.values.get(figure.name)),
                 figure.note,
             )
+        for failure in result.failures:
+            table.add_row(failure.name, Text("failed", style="red"), "", "", failure.reason)
         table.add_section()
     console.print(table)
 
@@ -94,4 +128,7 @@ def markdown(content: dict[str, Any]) -> str:
             mark = " ✓" if figure.meets_target else ""
             value = f"{shown(figure.value)} {figure.unit}"
             rows.append(f"| {figure.name} | {value} | {_target(figure)}{mark} | {figure.note} |")
+        for fields in result.get("failures", ()):
+            failure = Failure(**fields)
+            rows.append(f"| {failure.name} | failed | | {' '.join(failure.reason.split())} |")
     return "\n".join(rows) + "\n"

@@ -19,7 +19,7 @@ SOURCE = ("198.51.100.7", 5060)
 async def measure(rig: Rig) -> Result:
     """Microseconds for parse, and for serialise of what was parsed; the fastest of several rounds."""
     data = _invite()
-    loops, rounds = (20, 2) if rig.quick else (300, 100)
+    loops, rounds = rig.sized(20, 300, 300), rig.sized(2, 20, 100)
     message = parse(data)
     if not isinstance(message, Request):
         raise TypeError("the INVITE was read as a response")

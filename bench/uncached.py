@@ -17,7 +17,7 @@ SENTENCE = (
 async def measure(rig: Rig) -> Result:
     """POST → first RTP packet and first sound of a message of ten seconds, one call at a time."""
     sink = await rig.sink()
-    count = 2 if rig.quick else 60
+    count = rig.sized(2, 8, 60)
     times: list[dict[str, float]] = []
     async with rig.connected() as connection:
         await sink.ask("mode timing")

@@ -39,7 +39,7 @@ def _say(answer: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _reap() -> None:
+def _reap(alive: set[int]) -> None:
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -47,6 +47,7 @@ def _reap() -> None:
             return
         if pid == 0:
             return
+        alive.discard(pid)  # from now on the number may be anybody's
         _say({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
 
 
@@ -63,7 +64,7 @@ def main() -> None:
         ready, _, _ = select.select([0, reading], [], [])
         if reading in ready:
             os.read(reading, 4096)
-            _reap()
+            _reap(alive)
         if 0 not in ready:
             continue
         data = os.read(0, 65_536)

@@ -1,5 +1,6 @@
 """Sound inputs of every kind, to be bent."""
 
+import base64
 import itertools
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,16 @@ DESCRIPTIONS: Final = [
     ),
 ]
 
+_KEY_LINES: Final = (
+    b"1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20",
+    b"2 AES_CM_128_HMAC_SHA1_32 inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj|2^31",
+    b"7 AES_CM_128_HMAC_SHA1_80 inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR|1048576 WSH=64 -X=1",
+    b"999999999 AES_256_CM_HMAC_SHA1_80 inline:" + base64.b64encode(bytes(range(46))),
+    b"3 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4 FEC_ORDER=FEC_SRTP",
+)
+KEYS: Final = [b"\n".join(pair) for pair in itertools.combinations(_KEY_LINES, 2)]
+"""Two `a=crypto` lines each; the last of them is nothing that we can do."""
+
 CHALLENGES: Final = [
     (
         b'Digest realm="sip.example.com", qop="auth,auth-int", nonce="84a4cc6f3082121f32b42a2187831a9e", '
@@ -52,6 +63,31 @@ PACKETS: Final = [
         RtpPacket(8, 1, 2, 3, b"abcd", csrcs=(1, 2), extension=HeaderExtension(0xBEDE, bytes(8)), padding_bytes=4)
     ),
 ]
+
+
+def _arrivals(*steps: tuple[int, int, int, int], often: int) -> bytes:
+    """Milliseconds after the one before, numbers and frames further on, frames of sound; all of one source."""
+    one = b"".join(
+        bytes((ms,)) + number.to_bytes(2, "big", signed=True) + frames.to_bytes(2, "big", signed=True)
+        + bytes((sound, 1, 1)) for ms, number, frames, sound in steps
+    )  # fmt: skip
+    return one * often
+
+
+ARRIVALS: Final = [
+    _arrivals((20, 1, 1, 1), often=12),
+    _arrivals((20, 1, 1, 1), (40, 2, 2, 1), (0, -1, -1, 1), (20, 2, 2, 1), often=4),
+    _arrivals((20, 1, 1, 1), (20, 1, 0, 0), (60, 1, 5, 1), often=6),
+    _arrivals((60, 1, 3, 3), (0, 30, 90, 3), (200, 1, 3, 3), often=3),
+]
+"""As a network brings packets: in step, crossed, with events and pauses, with losses and bursts."""
+
+UNSEALED: Final = [
+    *PACKETS,
+    packet.serialize(RtpPacket(9, 65_535, 1, 2, bytes(320), marker=True)),
+    rtcp.serialize((rtcp.ReceiverReport(7, ()), rtcp.SourceDescription(((7, ((1, b"callwright"),)),)))),
+]
+"""What peers seal."""
 
 REPORTS: Final = [
     rtcp.serialize(

@@ -10,8 +10,11 @@ from typing import Final
 
 from callwright.errors import DigestError, RtpError, SdpError, SipSyntaxError
 from callwright.rtp import packet, rtcp, telephone_event
+from callwright.rtp.jitter import LEAST_SECONDS, MOST_SECONDS, MOST_WAITING, Due, JitterBuffer
+from callwright.rtp.packet import RtpPacket
+from callwright.rtp.srtp import LARGEST_PACKET, MASTER_BYTES, Opener, Refused, Sealer
 from callwright.rtp.statistics import ReceiverStatistics
-from callwright.sip import sdp, stun
+from callwright.sip import crypto, sdp, stun
 from callwright.sip.address import CSeq, NameAddr, SipUri, Via
 from callwright.sip.digest import (
     Challenge,
@@ -183,6 +186,73 @@ def read_stun(data: bytes) -> bool:
     return True
 
 
+def read_crypto(data: bytes) -> bool:
+    """What stands behind `a=crypto:`, line by line; what was read survives its line, opens packets, is in no repr."""
+    texts = data.decode("utf-8", "surrogateescape").split("\n")
+    usable = crypto.lines([("crypto", text) for text in texts] + [("crypto", None), ("ptime", texts[0])])
+    assert usable == [one for one in map(crypto.parse, texts) if one is not None]
+    for one in usable:
+        assert crypto.parse(str(one)) == one
+        assert str(one).partition("inline:")[2] not in repr(one)
+        assert isinstance(Opener(one.suite, one.key).rtp(data), Refused)
+    return bool(usable)
+
+
+def read_jitter(data: bytes) -> bool:
+    """Packets as they may come, eight bytes each: how long after the one before, how far number and timestamp go on,
+    how much sound, whose, and whether somebody takes what is due. Each packet leaves once, and nothing piles up."""
+    buffer = JitterBuffer(8_000)
+    now, sequence, timestamp, received = 0.0, 65_500, 0xFFFF_FF00, 0
+    out: list[Due] = []
+    for at in range(0, len(data) - 7, 8):
+        step = data[at : at + 8]
+        now += step[0] / 1_000
+        sequence = (sequence + int.from_bytes(step[1:3], "big", signed=True)) & 0xFFFF
+        timestamp = (timestamp + 160 * int.from_bytes(step[3:5], "big", signed=True)) & 0xFFFF_FFFF
+        came = RtpPacket(0, sequence, timestamp, step[6] & 3, b"")
+        out += buffer.receive(came, 160 * (step[5] % 4), now)
+        received += 1
+        if step[7] & 1:
+            out += buffer.take(now)
+        assert len(buffer) <= MOST_WAITING
+        assert LEAST_SECONDS <= buffer.delay_seconds <= MOST_SECONDS
+    out += buffer.flush()
+    assert not len(buffer)
+    assert all(due.ticks >= 0 and due.pause_ticks >= 0 for due in out)
+    handed_out = [id(due.packet) for due in out if due.packet is not None]
+    assert len(handed_out) == len(set(handed_out)) == received - buffer.late
+    assert buffer.lost <= received * 64, "numbers that were skipped are not counted one by one for ever"
+    return not buffer.late and not buffer.lost
+
+
+def read_sealed(data: bytes) -> bool:
+    """A packet from the network where sealed ones are expected; and, sealed by the peer itself, whatever it holds."""
+    suite = sorted(MASTER_BYTES)[len(data) % len(MASTER_BYTES)]
+    key = bytes(range(MASTER_BYTES[suite]))
+    opener, sealer = Opener(suite, key), Sealer(suite, key)
+    assert isinstance(opener.rtp(data), Refused)
+    assert isinstance(opener.rtcp(data), Refused)
+    sound = False
+    ways = ((sealer.rtp, opener.rtp, read_rtp), (sealer.rtcp, opener.rtcp, read_rtcp))
+    for seal, open_, read in ways:
+        try:
+            sealed = seal(data)
+        except RtpError:
+            continue
+        if len(sealed) > LARGEST_PACKET:
+            assert open_(sealed) is Refused.MALFORMED
+            continue
+        wound = len(data) - 1 if data else 0
+        assert isinstance(open_(sealed[:wound] + bytes((sealed[wound] ^ 1,)) + sealed[wound + 1 :]), Refused)
+        opened = open_(sealed)
+        if opened != data:
+            assert isinstance(opened, Refused)
+            continue
+        assert open_(sealed) is Refused.REPLAYED
+        sound = read(data) or sound
+    return sound
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One reader, what it is fed, and its share of the inputs of one run."""
@@ -195,13 +265,16 @@ class Target:
 
 
 TARGETS: Final = (
-    Target("sip", read_message, seeds.MESSAGES, TEXT_SPICE, 0.20),
+    Target("sip", read_message, seeds.MESSAGES, TEXT_SPICE, 0.16),
     Target("stream", read_stream, seeds.STREAMS, TEXT_SPICE, 0.05),
     Target("talk", listen_in, TALK, TEXT_SPICE, 0.08),
     Target("sdp", read_description, seeds.DESCRIPTIONS, TEXT_SPICE, 0.15),
     Target("digest", read_digest, seeds.CHALLENGES, TEXT_SPICE, 0.12),
-    Target("rtp", read_rtp, seeds.PACKETS, BINARY_SPICE, 0.20),
-    Target("rtcp", read_rtcp, seeds.REPORTS, BINARY_SPICE, 0.12),
+    Target("crypto", read_crypto, seeds.KEYS, TEXT_SPICE, 0.04),
+    Target("rtp", read_rtp, seeds.PACKETS, BINARY_SPICE, 0.16),
+    Target("jitter", read_jitter, seeds.ARRIVALS, BINARY_SPICE, 0.03),
+    Target("srtp", read_sealed, seeds.UNSEALED, BINARY_SPICE, 0.05),
+    Target("rtcp", read_rtcp, seeds.REPORTS, BINARY_SPICE, 0.08),
     Target("events", read_events, seeds.EVENTS, BINARY_SPICE, 0.04),
     Target("stun", read_stun, seeds.STUN_ANSWERS, BINARY_SPICE, 0.04),
 )

@@ -104,7 +104,7 @@ class VirtualMedia(MediaPlane):
         if self in self._airwaves.planes:
             self._airwaves.planes.remove(self)
 
-    def _send(self, command: protocol.StreamCommand) -> None:
+    def _send(self, command: protocol.StreamCommand | protocol.Load) -> None:
         self._world.after(self._chance.uniform(0.0001, 0.002), self._obey, command)
 
     def _answer(self, answer: protocol.Answer) -> None:
@@ -113,8 +113,8 @@ class VirtualMedia(MediaPlane):
 
     # --- the process -------------------------------------------------------------------------------------------------
 
-    def _obey(self, command: protocol.StreamCommand) -> None:
-        if not self._up:
+    def _obey(self, command: protocol.StreamCommand | protocol.Load) -> None:
+        if not self._up or isinstance(command, protocol.Load):
             return
         if isinstance(command, protocol.OpenStream):
             port, self._next_port = self._next_port, self._next_port + 2

@@ -122,7 +122,7 @@ async def soak(plan: Plan) -> Verdict:
     noise = np.frombuffer(chance.randbytes(2 * 8_000 * FILE_SECONDS), dtype="<i2") // 4
     receiver = Receiver(wav.serialize(noise))
     await receiver.start()
-    rig = CrowdRig(quick=plan.quick, message=g711.encode("PCMU", noise))
+    rig = CrowdRig("quick" if plan.quick else "whole", g711.encode("PCMU", noise))
     try:
         await _call(rig, plan, f"http://127.0.0.1:{receiver.port}/")
         before = await _window(rig, plan, None, windows=2)

@@ -74,7 +74,7 @@ async def soak(plan: Plan) -> Verdict:
     """As many sessions as planned, or as the machine does."""
     receiver = Receiver()
     await receiver.start()
-    rig = SippRig(quick=plan.quick)
+    rig = SippRig("quick" if plan.quick else "whole")
     try:
         await rig.server_pid()
         async with rig.connected() as connection:

@@ -8,7 +8,8 @@ import socket
 import tempfile
 from pathlib import Path
 
-from bench.rig.rig import Rig, ServerTrouble, free_port
+from bench.rig.rig import Rig, free_port
+from bench.rig.trouble import ServerTrouble
 
 HOST = "127.0.0.1"
 SCENARIO = Path(__file__).parent / "sipp" / "answer.xml"

@@ -9,10 +9,6 @@ ANSWER_SECONDS = 120.0
 """Thousands of calls may leave the server little of a machine that is busy besides."""
 
 
-class UnexpectedAnswer(Exception):
-    """The server answered something that no measurement asked for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One HTTP answer."""

@@ -29,12 +29,21 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Figures that could not be measured."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The figures of one measurement, and the numbers that they were made from."""
 
     name: str
     figures: tuple[Figure, ...]
     raw: dict[str, str | int | float] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
 
 
 def percentile(values: Sequence[float], share: float) -> float:

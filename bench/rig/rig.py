@@ -14,21 +14,22 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar
 
-from bench.rig.http import Connection, UnexpectedAnswer, request
+from bench.rig.http import Connection, request
+from bench.rig.trouble import ServerTrouble, UnexpectedAnswer
 
 KEY = "cw_the-key-of-the-measurements"
 SUB_ACCOUNT = "riders_hq"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
+MOST_OF_LOG = 4_000
 SOURCE = "+6512341234"
 MESSAGE = "Hello, this is a test Voice Message."
 VOICE = "en-IE-EmilyNeural"
-
-
-class ServerTrouble(Exception):
-    """The server did not start, or ended on its own."""
+Size = Literal["quick", "short", "whole"]
+"""`quick` shows that everything works, and no number that means anything; `short` is for a first look."""
+Number = TypeVar("Number", int, float)
 
 
 class SinkProcess:
@@ -64,14 +65,17 @@ class SinkProcess:
 class Rig:
     """Starts what figures need, once."""
 
-    def __init__(self, *, quick: bool) -> None:
-        self.quick = quick
-        "small numbers: to see that everything works, not to believe"
+    def __init__(self, size: Size) -> None:
+        self.size: Size = size
         self._closers = contextlib.AsyncExitStack()
         self._sink: SinkProcess | None = None
         self._server: asyncio.subprocess.Process | None = None
         self._log = Path()
         self.http_port = self.sip_port = 0
+
+    def sized(self, quick: Number, short: Number, whole: Number) -> Number:
+        """How much of something at this size."""
+        return {"quick": quick, "short": short, "whole": whole}[self.size]
 
     async def close(self) -> None:
         """End every process and remove the data folder."""
@@ -97,7 +101,7 @@ class Rig:
         if self._server is None:
             self._server = await self._start_server(await self.trunk_port())
         if self._server.returncode is not None:
-            raise ServerTrouble(f"the server ended with status {self._server.returncode}:\n{self._log.read_text()}")
+            raise self._trouble(f"the server ended with status {self._server.returncode}")
         return self._server.pid
 
     async def connect(self) -> Connection:
@@ -147,9 +151,14 @@ class Rig:
         async with asyncio.timeout(START_SECONDS):
             while not await self._is_ready():
                 if process.returncode is not None:
-                    raise ServerTrouble(f"the server did not start:\n{self._log.read_text()}")
+                    raise self._trouble("the server did not start")
                 await asyncio.sleep(0.05)
         return process
+
+    def _trouble(self, what: str) -> ServerTrouble:
+        """What the server said of it goes to whoever started this; a result can be shown to anybody."""
+        print(self._log.read_text()[-MOST_OF_LOG:], file=sys.stderr)
+        return ServerTrouble(what)
 
     async def _is_ready(self) -> bool:
         try:
@@ -164,9 +173,9 @@ class Rig:
 class CrowdRig(Rig):
     """The same with thousands of callees in place of the sink: a server and a crowd of its own."""
 
-    def __init__(self, *, quick: bool, message: bytes) -> None:
+    def __init__(self, size: Size, message: bytes) -> None:
         """`message` is what callees are to hear, as PCMU."""
-        super().__init__(quick=quick)
+        super().__init__(size)
         self._message = message
 
     async def sink(self) -> SinkProcess:

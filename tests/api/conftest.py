@@ -137,6 +137,8 @@ class MemoryLine:
     def __init__(self) -> None:
         self.trunks: tuple[Trunk, ...] = ()
         self.closed_until: float | None = None
+        self.widened: list[Sequence[str]] = []
+        "in which codecs prompts were asked for, each time"
 
     async def change_trunks(self, trunks: Sequence[Trunk]) -> None:
         self.trunks = tuple(trunks)
@@ -297,7 +299,7 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     settings = load(SETTINGS, {}, {"data": str(folder)})
     trunks = Trunks(settings, store, asyncio.sleep)
     await trunks.load()
-    trunks.follow(line)
+    trunks.follow(line, line.widened.append)
     feed = EventFeed(store)
     store.on_event = feed.notice
     platform = Platform(

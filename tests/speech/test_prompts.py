@@ -46,12 +46,16 @@ class CountingEngine:
         self.go = asyncio.Event()
         self.go.set()
         self.failing = False
+        self.widened = 0
 
     def voice_for(self, profile: VoiceLike) -> EngineVoice | None:
         return EngineVoice(profile.code, exact=True) if profile.locale == "en-IE" else None
 
     def prepared(self, text: str) -> str:
         return sanitise(text)
+
+    def widen(self) -> None:
+        self.widened += 1
 
     async def start(self) -> None: ...
 
@@ -166,6 +170,47 @@ async def test_a_failure_reaches_every_caller_and_is_not_kept(
     engine.failing = False
     assert (await prompts.speech(SENTENCE, EMILY, 1.0, trace)).duration_seconds == 0.2
     assert len(engine.texts) == 2
+
+
+async def test_prompts_are_made_anew_in_a_codec_that_comes_to_be_needed(
+    tmp_path: Path, egress: Egress, clock: Hands, trace: Trace
+) -> None:
+    engine = CountingEngine()
+    prompts = Prompts(tmp_path, egress, clock, synthesizers=[engine], workers=1)
+    await prompts.start()
+    try:
+        before = await prompts.speech(SENTENCE, EMILY, 1.0, trace)
+        prompts.widen(())
+        assert (await prompts.speech(SENTENCE, EMILY, 1.0, trace), len(engine.texts), engine.widened) == (before, 1, 0)
+        prompts.widen(("PCMU", "OPUS"))
+        after = await prompts.speech(SENTENCE, EMILY, 1.0, trace)
+        assert (list(after.paths), len(engine.texts), engine.widened) == (["PCMU", "PCMA", "OPUS"], 2, 1)
+        prompts.widen(("G722",))  # what is needed once stays needed: calls outlive their trunks
+        both = await prompts.speech(SENTENCE, EMILY, 1.0, trace)
+        assert set(both.paths) == {*CODECS}
+        assert (await prompts.speech(SENTENCE, EMILY, 1.0, trace), len(engine.texts)) == (both, 3)
+    finally:
+        await prompts.stop()
+
+
+async def test_whoever_waits_for_a_prompt_while_a_codec_comes_gets_it_in_that_codec_too(
+    tmp_path: Path, egress: Egress, clock: Hands, trace: Trace
+) -> None:
+    engine = CountingEngine()
+    prompts = Prompts(tmp_path, egress, clock, synthesizers=[engine], workers=1)
+    await prompts.start()
+    try:
+        engine.go.clear()
+        early = asyncio.create_task(prompts.speech(SENTENCE, EMILY, 1.0, trace))
+        while not engine.texts:  # noqa: ASYNC110  the engine tells nobody that it was asked
+            await asyncio.sleep(0)
+        prompts.widen(("G722",))
+        late = asyncio.create_task(prompts.speech(SENTENCE, EMILY, 1.0, trace))
+        await asyncio.sleep(0)
+        engine.go.set()
+        assert [set(prompt.paths) for prompt in await asyncio.gather(early, late)] == [{"PCMU", "PCMA", "G722"}] * 2
+    finally:
+        await prompts.stop()
 
 
 async def test_the_first_engine_that_speaks_the_language_is_taken(

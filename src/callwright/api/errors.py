@@ -10,6 +10,7 @@ The form of the answer is the route's: callflows, configuration, numbers, what i
 have one.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
@@ -22,6 +23,7 @@ from callwright.contract.problems import problem_of
 from callwright.contract.virtual_numbers import NOT_FOUND, number_not_found
 from callwright.contract.webhook_config import INVALID_REQUEST
 from callwright.errors import ContractError, StorageUnavailable
+from callwright.storage import time_left
 from callwright.switchboard.board import BusyError
 from callwright.telemetry.metrics import Counter
 
@@ -105,7 +107,8 @@ class Edge:
             await send(message)
 
         try:
-            reply = await self._endpoint(exchange)
+            with time_left.within(self._answer_by(scope)):
+                reply = await self._endpoint(exchange)
             await reply(scope, receive, counted_send)
         except ClientGone:
             return
@@ -115,6 +118,14 @@ class Edge:
             await self._form(self._refusal(error, exchange.request_id), exchange)(scope, receive, counted_send)
         finally:
             self._answered.add(self._name, str(status))
+
+    def _answer_by(self, scope: Scope) -> float:
+        """When a database that does not answer is waited for no longer, on the loop's clock."""
+        seconds = self._platform.store.answer_seconds
+        if seconds is None:
+            return time_left.FOR_EVER
+        came_at: float = scope.get("came_at") or asyncio.get_running_loop().time()
+        return came_at + seconds
 
     def _refusal(self, error: Exception, request_id: str) -> ContractError:
         if isinstance(error, ContractError):

@@ -11,6 +11,7 @@ from callwright.api.platform import Platform
 from callwright.contract.codes import STATUS_MESSAGES, StatusCode
 from callwright.contract.json_text import serialize
 from callwright.errors import ContractError
+from callwright.storage import time_left
 
 MOST_BODY_BYTES = 256 * 1024
 
@@ -64,10 +65,13 @@ class Exchange:
         for value in self.headers(b"content-length"):
             if value.isdigit() and int(value) > MOST_BODY_BYTES:
                 raise _too_large()
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
         message = await self._next_message()
         body = bytearray(message.get("body", b""))
         if message.get("more_body"):  # seldom: a body mostly comes together with its head
             await self._gather(body)
+        time_left.prolong(loop.time() - began_at)  # the client's own time
         if len(body) > MOST_BODY_BYTES:
             raise _too_large()
         return bytes(body)

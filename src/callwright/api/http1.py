@@ -387,6 +387,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _begin(self, exchange: HttpExchange) -> None:
         self._current, self.deadline = exchange, float("inf")
+        exchange.scope["came_at"] = self._loop.time()  # ours, not ASGI's: its head is read, and its turn has come
         if self._crowd.is_too_large:
             log.warning("a request was turned away: too many connections are open")
             self._refuse(503)

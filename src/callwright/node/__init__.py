@@ -115,7 +115,7 @@ class Node:
             except TelephonyError as error:  # an address that is taken or not ours: a matter of settings
                 raise SettingsError(str(error)) from error
             closers.push_async_callback(telephony.stop)
-            trunks.follow(telephony)
+            trunks.follow(telephony, prompts.widen)
             closers.push_async_callback(trunks.stop)
             await deliverer.start()
             closers.push_async_callback(deliverer.stop)

@@ -64,8 +64,7 @@ class Trunks:
         self._edition = -1
         self._line: Line
         self._built_in: Trunk | None = None
-        self._wide: tuple[str, ...] | None = None
-        "the codecs besides G.711 that prompts are made in; None while that is open"
+        self._widen: Callable[[Sequence[str]], None]
         self._changing = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
 
@@ -83,22 +82,12 @@ class Trunks:
     def in_use(self, built_in: Trunk | None = None) -> tuple[Trunk, ...]:
         """The trunks that carry calls, the first to be called in front; the built-in carrier when there is none."""
         self._built_in = built_in or self._built_in
-        trunks = tuple(self._usable(configured(known.trunk)) for known in self._known if not known.problem)
+        trunks = tuple(configured(known.trunk) for known in self._known if not known.problem)
         return trunks or ((self._built_in,) if self._built_in is not None else ())
 
-    def _usable(self, trunk: Trunk) -> Trunk:
-        """With the codecs that prompts are made in, which a start decides."""
-        missing = () if self._wide is None else tuple(name for name in wide_codecs([trunk]) if name not in self._wide)
-        if not missing:
-            return trunk
-        log.warning("trunk %s: %s is offered from the next start on", trunk.name, ", ".join(missing))
-        codecs = tuple(name for name in trunk.codecs if name not in missing)
-        return replace(trunk, codecs=codecs or ("PCMU", "PCMA"))
-
-    def follow(self, line: Line) -> None:
-        """From now on tell `line` of changes."""
-        self._line = line
-        self._wide = wide_codecs(self.in_use())
+    def follow(self, line: Line, widen: Callable[[Sequence[str]], None]) -> None:
+        """From now on tell `line` of changes, and `widen` in which codecs besides G.711 prompts are needed for them."""
+        self._line, self._widen = line, widen
         self._following = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
@@ -137,6 +126,7 @@ class Trunks:
         async with self._changing:
             await self.load()
             trunks = self.in_use()
+            self._widen(wide_codecs(trunks))
             await self._line.change_trunks(trunks)
             log.warning("trunks changed: calls go over %s", ", ".join(trunk.name for trunk in trunks) or "none")
 

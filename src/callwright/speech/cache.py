@@ -45,7 +45,7 @@ class PromptCache:
         self, folder: Path, clock: Clock, most_bytes: int = MOST_BYTES, wide_codecs: Sequence[str] = ()
     ) -> None:
         """Prompts are there in G.711 and in `wide_codecs`."""
-        self._encodings = (*g711.ENCODINGS, *wide_codecs)
+        self.need(wide_codecs)
         self._folder = folder
         self._clock = clock
         self._most_bytes = most_bytes
@@ -60,6 +60,10 @@ class PromptCache:
         with self._writing:
             self._bytes = sum(stored.size for stored in self._scan().values())
             self._trim()
+
+    def need(self, wide_codecs: Sequence[str]) -> None:
+        """From now on a prompt is there when it has these forms besides G.711."""
+        self._encodings = (*g711.ENCODINGS, *wide_codecs)
 
     def find(self, key: str) -> Prompt | None:
         """The prompt of `key`, marked as used now (to the second), or None when it is not there whole."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from callwright.audio.codecs import CODECS
+from callwright.audio.g711 import ENCODINGS
 from callwright.audio.prompt import Prompt
 from callwright.contract.voices import resolve_profile
 from callwright.egress import Egress
@@ -127,6 +129,16 @@ class Prompts:
         await self._fetching.stop()
         await asyncio.gather(self._decoders.stop(), *(synthesizer.stop() for synthesizer in self._synthesizers))
 
+    def widen(self, codecs: Sequence[str]) -> None:
+        """From now on every prompt is made in these codecs, too; one that lacks them is made anew when it is wanted."""
+        wide = tuple(codec for codec in CODECS if codec in {*self._wide_codecs, *codecs} - set(ENCODINGS))
+        if wide == self._wide_codecs:
+            return
+        self._wide_codecs, self._sample_rate_hz = wide, WIDE_SAMPLE_RATE_HZ
+        self._cache.need(wide)
+        for synthesizer in self._synthesizers:
+            synthesizer.widen()
+
     async def speech(self, text: str, voice_profile: str, speed: float, trace: Trace) -> Prompt:
         """A text spoken by the voice `voice_profile` at `speed` (0.5 to 2.0). Raises SpeechFailed."""
         profile = self._resolve(voice_profile)
@@ -234,11 +246,14 @@ class Prompts:
             return _Made(prompt, "only letters and digits were spoken: the engine died of the text" * spoken.simplified)
 
         try:
-            return await self._speaking.run(job.key, make)
+            made = await self._speaking.run(job.key, make)
+            while self._lacks_forms(made.prompt):  # another codec came while it was made
+                made = await self._speaking.run(job.key, make)
         except Stopped:
             raise SpeechFailed("The text was not spoken: callwright is stopping.") from None
         except SpeechFailed as error:
             raise SpeechFailed(str(error)) from error  # one of its own for each caller that shares the job
+        return made
 
     async def _keep(self, key: str, pcm: bytes, sample_rate_hz: int) -> Prompt:
         """Encode a sound for every trunk and keep it. OSError, _EncodingFailed."""
@@ -255,8 +270,11 @@ class Prompts:
             raise _EncodingFailed(f"{codec}: {outcome.reason}")
         return outcome.body
 
+    def _lacks_forms(self, prompt: Prompt) -> bool:
+        return not prompt.paths.keys() >= set(self._wide_codecs)
+
     def _still_there(self, known: _FetchedPrompt) -> bool:
-        return self._cache.find(known.prompt.key) is not None
+        return not self._lacks_forms(known.prompt) and self._cache.find(known.prompt.key) is not None
 
     async def _fetched(self, place: tuple[str, str]) -> _FetchedPrompt:
         async def make() -> _FetchedPrompt:
@@ -267,11 +285,14 @@ class Prompts:
             return fetched
 
         try:
-            return await self._fetching.run(place, make)
+            fetched = await self._fetching.run(place, make)
+            while self._lacks_forms(fetched.prompt):
+                fetched = await self._fetching.run(place, make)
         except Stopped:
             raise FileFailed("The file was not fetched: callwright is stopping.") from None
         except FileFailed as error:
             raise FileFailed(str(error)) from error  # one of its own for each caller that shares the job
+        return fetched
 
     async def _fetch_and_decode(self, url: str) -> _FetchedPrompt:
         try:
@@ -279,7 +300,8 @@ class Prompts:
         except EgressError as error:
             raise FileFailed(f"The file could not be fetched. {error}") from error
         fetched_at = self._clock()
-        form: Head = {"sample_rate_hz": self._sample_rate_hz}
+        rate = self._sample_rate_hz
+        form: Head = {"sample_rate_hz": rate}
         outcome = await self._decoders.run(form, fetched.body, DECODE_SECONDS)
         if isinstance(outcome, Died):  # perhaps of something else than this file
             outcome = await self._decoders.run(form, fetched.body, DECODE_SECONDS)
@@ -291,7 +313,7 @@ class Prompts:
         try:
             prompt = self._cache.find(key)
             if prompt is None:
-                prompt = await self._keep(key, outcome.body, self._sample_rate_hz)
+                prompt = await self._keep(key, outcome.body, rate)
         except OSError as error:
             raise FileFailed(f"The file could not be kept: {error.strerror}.") from error
         except _EncodingFailed as error:

@@ -71,6 +71,9 @@ class Synthesizer(Protocol):
     def prepared(self, text: str) -> str:
         """What of a customer's text this engine is given; empty when nothing in it can be spoken."""
 
+    def widen(self) -> None:
+        """From now on speak with 16 kHz, where the engine can: a trunk came that carries more than telephones do."""
+
     async def start(self) -> None:
         """Get ready; may be called once, before the first text."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -34,6 +34,8 @@ class Queue(Protocol):
 
 MakeQueue = Callable[[Engine, str], Queue]
 """Makes a queue of an engine and a name for its thread. Called for changes, then for questions."""
+ANSWER_SHARE: Final = 0.75
+"""Of the longest wait for one answer: so long waits whoever is being answered, for all answers together."""
 
 
 class Access:
@@ -73,6 +75,12 @@ class Access:
             if database.is_shared:
                 self._leases = Transactions(database.write, "storage-leases", limit_seconds)
         self._mirror = Mirror(lambda known: self._ask(lambda connection: read_changes(connection, known)), clock)
+
+    @property
+    def answer_seconds(self) -> float | None:
+        """How long a request may wait for all that it asks, and is refused then; None: as long as it takes."""
+        limit_seconds = self._database.limit_seconds
+        return None if limit_seconds is None else limit_seconds * ANSWER_SHARE
 
     async def _change(
         self,

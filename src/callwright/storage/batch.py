@@ -35,6 +35,8 @@ class Request:
     "takes back what `work` did, should it turn out written after it was answered that nothing was"
     asked_at: float = 0.0
     "on the loop's clock"
+    until: float = float("inf")
+    "when it must have its answer, on the loop's clock"
     result: object = None
     error: BaseException | None = None
 

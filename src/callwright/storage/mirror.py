@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from callwright.storage import accounts, editions, events, virtual_numbers, webhook_secrets
+from callwright.storage import accounts, editions, events, time_left, virtual_numbers, webhook_secrets
 from callwright.storage.keys import KeyRing
 from callwright.storage.records import ApiKey, VirtualNumber, WebhookKind
 from callwright.storage.virtual_numbers import NumberBook
@@ -84,7 +84,8 @@ class Mirror:
         """Look for changes; who comes meanwhile waits for the same reading. Raises StorageError."""
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh())
-        await asyncio.shield(self._refreshing)
+            self._refreshing.add_done_callback(_note_end)
+        await time_left.in_time(self._refreshing)
 
     async def expire(self) -> None:
         """Have the next reader look for changes; a reading that is under way may be from before the change."""
@@ -114,6 +115,12 @@ class Mirror:
             self.followers = changes.followers
         self._editions = changes.editions
         self._checked_at = asked_at
+
+
+def _note_end(refreshing: "asyncio.Task[None]") -> None:
+    """Who waited may have left before it failed."""
+    if not refreshing.cancelled():
+        refreshing.exception()
 
 
 def _by_endpoint(secrets: Iterable[SealedSecret]) -> dict[tuple[str, str], list[SealedSecret]]:

@@ -8,7 +8,8 @@ Questions run the same way on threads and connections of their own: a transactio
 times a small query.
 
 A database at the other end of a network may not answer at all. With a limit, whoever has waited that long is told
-"unavailable", and the connection is cut; until the thread knows how that ended, new requests are refused at once.
+"unavailable", and the connection is cut; until the thread knows how that ended, new requests are refused at once. Who
+has waited for it elsewhere already waits for what is left (time_left.py).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Engine
 
 from callwright.errors import StorageError, StorageUnavailable
+from callwright.storage import time_left
 from callwright.storage.batch import Request as Request
 from callwright.storage.batch import run_batch as run_batch
 from callwright.storage.steady import Batch, SteadyConnection
@@ -36,6 +38,8 @@ PATIENCE_SECONDS: Final = 0.02
 """How long a patient request waits for company."""
 ENOUGH_COMPANY: Final = 8
 """So many patient requests are company enough. Not more: as many tries of one webhook may wait to be written down."""
+LEAST_SHARE: Final = 0.25
+"""Of the limit: who has less left is refused, because it would take all others of its batch along."""
 STOP_SECONDS: Final = 5.0
 """How long a database that does not answer is waited for at the end."""
 
@@ -48,6 +52,7 @@ class Transactions:
         self._loop = asyncio.get_running_loop()
         self._name = name
         self._limit_seconds = limit_seconds
+        self._least_seconds = 0.0 if limit_seconds is None else limit_seconds * LEAST_SHARE
         self.most_in_one = MOST_IN_ONE if limit_seconds is None else MOST_IN_ONE_WITH_LIMIT
         self._steady = SteadyConnection(engine, 0.0 if limit_seconds is None else limit_seconds)
         self._batches: SimpleQueue[Batch | None] = SimpleQueue()
@@ -93,8 +98,12 @@ class Transactions:
             raise _no_answer()
         if len(self._waiting) >= MOST_WAITING:
             raise StorageUnavailable(f"{MOST_WAITING} requests are waiting: the disk does not keep up")
+        now = self._loop.time()
+        until = self._until(now)
+        if until - now < self._least_seconds:
+            raise time_left.kept_waiting()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(Request(work, future, undo, self._loop.time()))
+        self._waiting.append(Request(work, future, undo, now, until))
         self._urgent = self._urgent or not patient
         if not self._busy:
             self._begin_in_time()
@@ -118,6 +127,12 @@ class Transactions:
             await asyncio.to_thread(self._thread.join, None if self._limit_seconds is None else STOP_SECONDS)
             self._thread = None
 
+    def _until(self, now: float) -> float:
+        """When a request that is made now must have its answer. A file answers, however long it takes."""
+        if self._limit_seconds is None:
+            return time_left.FOR_EVER
+        return min(now + self._limit_seconds, time_left.until())
+
     def _begin_in_time(self) -> None:
         """Begin soon, or when those who wait were kept back for long enough."""
         if self._urgent or len(self._waiting) >= ENOUGH_COMPANY or self._closing is not None:
@@ -135,14 +150,14 @@ class Transactions:
 
     def _begin(self) -> None:
         if self._limit_seconds is not None:
-            self._shed(self._loop.time() - self._limit_seconds / 2)
+            self._shed(self._loop.time(), self._limit_seconds / 2)
         requests, self._waiting = self._waiting[: self.most_in_one], self._waiting[self.most_in_one :]
         self._urgent = self._urgent and bool(self._waiting)
         batch = Batch(requests)
         if self._limit_seconds is not None:
             now = self._loop.time()
             self._limits = [
-                self._loop.call_at(requests[0].asked_at + self._limit_seconds, self._give_up, batch),
+                self._loop.call_at(min(request.until for request in requests), self._give_up, batch),
                 self._loop.call_at(now + self._limit_seconds, self._steady.cut),
             ]
         if self._thread is None:  # a daemon: a process that ends without closing waits for nobody
@@ -150,12 +165,17 @@ class Transactions:
             self._thread.start()
         self._batches.put(batch)
 
-    def _shed(self, asked_before: float) -> None:
+    def _shed(self, now: float, most_seconds: float) -> None:
         """Refuse who has waited too long to be answered in time; the first of the others, at least, is carried out."""
-        while len(self._waiting) > 1 and self._waiting[0].asked_at < asked_before:
-            late = self._waiting.pop(0)
-            if not late.future.done():
-                late.future.set_exception(StorageUnavailable("the database does not keep up"))
+        kept: list[Request] = []
+        for place, request in enumerate(self._waiting, start=1):
+            is_last = place == len(self._waiting) and not kept
+            is_late = request.asked_at < now - most_seconds or request.until - now < self._least_seconds
+            if not is_late or is_last:
+                kept.append(request)
+            elif not request.future.done():
+                request.future.set_exception(StorageUnavailable("the database does not keep up"))
+        self._waiting = kept
 
     def _give_up(self, batch: Batch) -> None:
         """Nobody waits any longer, neither for this batch nor for what is behind it."""

@@ -14,6 +14,7 @@ from callwright.callflow.events import Event
 from callwright.callflow.plan import Callflow, MakeCall
 from callwright.callflow.session import Caller, Session, SessionRules
 from callwright.errors import CallwrightError, ErrorCode, StorageError
+from callwright.storage import time_left
 from callwright.storage.idempotency import Keep
 from callwright.storage.records import SessionState, StoredSession
 from callwright.switchboard.customer import Customers
@@ -111,7 +112,7 @@ class Switchboard:
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
         # A client that goes away while we write must not leave a session that is durable but never begun.
-        return await asyncio.shield(asyncio.create_task(self._accept(sub_account_id, callflow, keep)))
+        return await asyncio.shield(time_left.shared(self._accept(sub_account_id, callflow, keep)))
 
     async def _accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None) -> str:
         session_id, at = self._new_id(), self._rooms.clock()

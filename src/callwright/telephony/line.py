@@ -29,8 +29,9 @@ from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import FieldValue, Trace
 from callwright.telephony import leg as legs
 from callwright.telephony.condition import TrunkReport
+from callwright.telephony.equipment import Equipment
 from callwright.telephony.exchange import UNAVAILABLE, Exchange
-from callwright.telephony.ground import Ground, Tone
+from callwright.telephony.ground import Ground
 from callwright.telephony.incoming import Incoming, Received, refuse_everybody
 from callwright.telephony.keys import KeyWay
 from callwright.telephony.leg import Leg, Stage
@@ -42,7 +43,7 @@ from callwright.telephony.outgoing import Outgoing
 from callwright.telephony.reach import Listens, Reach
 from callwright.telephony.resolver import Resolver
 from callwright.telephony.signalling import OTHERS_PER_SECOND, Gate, Listening, Signalling
-from callwright.telephony.trunk import Trunk, ip_literal, wide_codecs
+from callwright.telephony.trunk import Trunk, ip_literal
 from callwright.telephony.trunking import Trunking
 
 log = logging.getLogger(__name__)
@@ -175,8 +176,8 @@ class Telephony:
         self._restarting = False
         self._trunking = Trunking(settings.trunks, clock, self._ground.token, self._ground.chance)
         self._unclaimed: list[tuple[str, bytes, Address, bool]] = []
+        self._equipment = Equipment(self._ground, settings.trunks)
         self._media: MediaPlanes
-        self._ringback: Tone
         self._resolver: Resolver
         self._outgoing: Outgoing
         self._incoming: Incoming
@@ -225,7 +226,7 @@ class Telephony:
             udp.close()
             tcp.close()
             raise
-        self._ringback = ground.ringback(wide_codecs(settings.trunks))
+        self._equipment.start()
         trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
@@ -272,9 +273,7 @@ class Telephony:
         plane = self._ground.media(
             host, ports, self._clock, post, settings.silence_seconds, settings.log_level, settings.log_format
         )
-        plane.wide = bool(wide_codecs(settings.trunks))
-        plane.srtp = any(trunk.srtp != "off" for trunk in settings.trunks)
-        return plane
+        return self._equipment.fit(plane)
 
     async def stop(self) -> None:
         """Hang up what is left, wait for it within bounds, and give the sockets and the media process back."""
@@ -304,7 +303,7 @@ class Telephony:
                 await self._all_recorded.wait()
         await self._media.stop()
         self._lose_recordings("telephony stopped before it was on disk")
-        self._ringback.close()
+        self._equipment.close()
 
     def route(self, destination: str, source: str) -> Route:
         """Choose who takes a call to `destination`, and what its INVITE will say; TelephonyError when nobody does."""
@@ -373,7 +372,7 @@ class Telephony:
 
     def ring_back(self, leg_id: str, playback_id: str) -> None:
         """Let a leg hear that another phone rings, until `stop_playback`."""
-        self.play(leg_id, playback_id, self._ringback.prompt, 0)
+        self.play(leg_id, playback_id, self._equipment.ringback, 0)
 
     def bridge(self, leg_id: str, other_leg_id: str) -> None:
         """Let two legs that are up hear each other until either is over; else its end is on its way already."""
@@ -576,6 +575,7 @@ class Telephony:
         """
         async with self._changing:
             in_use = [leg.trunk for leg in self._exchange.legs.values()]
+            await self._equipment.get_ready(trunks, self._media)
             await self._trunking.change(trunks, in_use)
             await self._exchange.reach.serve(self._trunking.served)
 

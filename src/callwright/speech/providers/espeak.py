@@ -3,8 +3,9 @@
 from importlib.metadata import version as installed_version
 from types import MappingProxyType
 
+from callwright.speech.messages import Head
 from callwright.speech.second_try import spoken_by
-from callwright.speech.synthesizer import SAMPLE_RATE_HZ, EngineVoice, Spoken, VoiceLike
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, EngineVoice, Spoken, VoiceLike
 from callwright.speech.text import sanitise
 from callwright.speech.workers import Died, Done, WorkerPool
 
@@ -48,6 +49,10 @@ class EspeakSynthesizer:
         self.version = installed_version("espeakng-loader")
         self.pool = WorkerPool("speak", workers)
 
+    def widen(self) -> None:
+        """From now on 16 kHz."""
+        self._sample_rate_hz = WIDE_SAMPLE_RATE_HZ
+
     async def start(self) -> None:
         """Start one worker process; the others come when there is more to speak than it can (0.2 s, 15 MB each)."""
         await self.pool.start(1)
@@ -68,14 +73,11 @@ class EspeakSynthesizer:
 
     async def synthesize(self, text: str, voice: EngineVoice, speed: float) -> Spoken:
         """Speak; when a worker dies of the text, try once more with its letters and digits only."""
-        return await spoken_by(lambda plain: self._job(plain, voice, speed), text, self._sample_rate_hz)
+        rate = self._sample_rate_hz
+        return await spoken_by(lambda plain: self._job(plain, voice, speed, rate), text, rate)
 
-    async def _job(self, text: str, voice: EngineVoice, speed: float) -> Done | Died:
-        head: dict[str, str | int | float | bool] = {
-            "voice": voice.name,
-            "words_per_minute": words_per_minute(speed),
-            "sample_rate_hz": self._sample_rate_hz,
-        }
+    async def _job(self, text: str, voice: EngineVoice, speed: float, rate: int = SAMPLE_RATE_HZ) -> Done | Died:
+        head: Head = {"voice": voice.name, "words_per_minute": words_per_minute(speed), "sample_rate_hz": rate}
         return await self.pool.run(head, text.encode(), JOB_SECONDS)
 
 

@@ -62,6 +62,9 @@ class GoogleSynthesizer:
         """All that can be read."""
         return readable(text)
 
+    def widen(self) -> None:
+        """Cloud speech is asked for as telephones carry it."""
+
     async def start(self) -> None:
         """Nothing: connections are made when they are needed."""
 

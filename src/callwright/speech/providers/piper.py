@@ -13,7 +13,7 @@ from callwright.settings_speech import PiperSpeech
 from callwright.speech.messages import Head
 from callwright.speech.second_try import spoken_by
 from callwright.speech.stand_in import language_of
-from callwright.speech.synthesizer import SAMPLE_RATE_HZ, EngineVoice, Spoken, VoiceLike
+from callwright.speech.synthesizer import SAMPLE_RATE_HZ, WIDE_SAMPLE_RATE_HZ, EngineVoice, Spoken, VoiceLike
 from callwright.speech.text import sanitise
 from callwright.speech.workers import Died, Done, WorkerPool
 
@@ -59,6 +59,10 @@ class PiperSynthesizer:
         """Without what the espeak-ng inside Piper dies of, and without brackets, which it takes for phonemes."""
         return sanitise(text)
 
+    def widen(self) -> None:
+        """From now on 16 kHz."""
+        self._sample_rate_hz = WIDE_SAMPLE_RATE_HZ
+
     async def start(self) -> None:
         """Start the worker processes."""
         await self.pool.start()
@@ -70,13 +74,13 @@ class PiperSynthesizer:
     async def synthesize(self, text: str, voice: EngineVoice, speed: float) -> Spoken:
         """Speak; when a worker dies of the text, try once more with its letters and digits only."""
 
-        path = str(self._paths[voice.name])
+        rate = self._sample_rate_hz
+        head: Head = {"voice": str(self._paths[voice.name]), "speed": speed, "sample_rate_hz": rate}
 
         async def job(plain: str) -> Done | Died:
-            head: Head = {"voice": path, "speed": speed, "sample_rate_hz": self._sample_rate_hz}
             return await self.pool.run(head, plain.encode(), JOB_SECONDS)
 
-        return await spoken_by(job, text, self._sample_rate_hz)
+        return await spoken_by(job, text, rate)
 
 
 def _stamp(key: str, path: Path) -> str:

@@ -51,7 +51,7 @@ class MediaPlane:
                 f"--rtp-ports {rtp_ports.start}-{rtp_ports.stop - 1} holds no even port with its odd one"
             )
         self.wide = False
-        "set before `start` when calls may speak G.722 or Opus: what codes them is loaded then, and not during calls"
+        "set before `start` when calls may speak G.722 or Opus: what codes them is loaded before the first call"
         self.srtp = False
         "likewise for SRTP"
         self._host = host
@@ -116,6 +116,13 @@ class MediaPlane:
             wide=self.wide,
             srtp=self.srtp,
         )
+
+    def load(self, *, wide: bool, srtp: bool) -> None:
+        """From now on calls may speak G.722 or Opus, or through SRTP: load what that takes beside those that are up."""
+        is_more = wide > self.wide or srtp > self.srtp
+        self.wide, self.srtp = self.wide or wide, self.srtp or srtp
+        if is_more and self._writer is not None:  # else the next start does it
+            self._send(protocol.Load(self.wide, self.srtp))
 
     async def stop(self) -> None:
         """End the media process: open streams say goodbye (RTCP BYE), whoever waits in `open` or `close` is failed."""
@@ -248,7 +255,7 @@ class MediaPlane:
             raise TelephonyError(f"stream {stream_id} is not open")
         return codec
 
-    def _send(self, command: protocol.StreamCommand) -> None:
+    def _send(self, command: protocol.StreamCommand | protocol.Load) -> None:
         if self._writer is None:
             raise TelephonyError("the media process is gone")
         if not self._unsent:

@@ -62,6 +62,11 @@ class MediaPlanes:
             await asyncio.gather(*(plane.stop() for plane in missing))
             raise failures[0]
 
+    def load(self, *, wide: bool, srtp: bool) -> None:
+        """From now on calls may speak G.722 or Opus, or through SRTP."""
+        for plane in self._planes:
+            plane.load(wide=wide, srtp=srtp)
+
     async def stop(self) -> None:
         """End them all: open streams say goodbye."""
         await asyncio.gather(*(plane.stop() for plane in self._planes))

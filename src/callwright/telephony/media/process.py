@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -147,6 +148,10 @@ class MediaProcess:
     def _carry_out(self, command: protocol.Command, now: float) -> None:
         if isinstance(command, protocol.OpenStream):
             self._open(command, now)
+            return
+        if isinstance(command, protocol.Load):
+            # On a thread, frames wait for 20 ms at most; otherwise for all of it, a fifth of a second.
+            threading.Thread(target=_load, args=(command.wide, command.srtp), daemon=True).start()
             return
         if isinstance(command, protocol.Configure):
             raise TypeError("the media process is configured once")
@@ -320,6 +325,14 @@ def _configuration(channel: socket.socket) -> protocol.Configure | None:
             return configure
 
 
+def _load(wide: bool, srtp: bool) -> None:
+    """What codes G.722 and Opus, and what seals packets. A call that needs it sooner waits for it."""
+    if wide:
+        coding.load()
+    if srtp:
+        importlib.import_module("callwright.telephony.media.secure")
+
+
 def _unfit(configuration: protocol.Configure) -> str:
     """Why the process cannot work as configured, or nothing."""
     try:
@@ -359,10 +372,7 @@ def main() -> None:
         PermissionError
     ):  # without it frames leave less evenly on a busy machine; gaps are counted
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    if configuration.wide:
-        coding.load()
-    if configuration.srtp:
-        importlib.import_module("callwright.telephony.media.secure")
+    _load(configuration.wide, configuration.srtp)
     gc.freeze()  # what is imported by now never goes; the collector need not walk it between frames
     channel.setblocking(False)  # noqa: FBT003 the socket's own signature
     MediaProcess(channel, configuration).run()

@@ -31,6 +31,13 @@ class Configure(msgspec.Struct, frozen=True, tag=True):
     "likewise for what seals packets"
 
 
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """From now on this is needed, too; it is loaded beside the calls that are up."""
+
+    wide: bool
+    srtp: bool
+
+
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
     """Answered by StreamOpened or OpenFailed."""
 
@@ -107,7 +114,7 @@ StreamCommand = (
     | EndRecording
     | CloseStream
 )
-Command = Configure | StreamCommand
+Command = Configure | Load | StreamCommand
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
