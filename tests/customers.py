@@ -219,6 +219,11 @@ class Story:
         return fields
 
     @property
+    def spoken(self) -> list[str]:
+        """The keys of all texts, in the order in which they were asked for: `speech.cache` has that of readiness."""
+        return [str(chosen["key"]) for chosen in self.all("speech.voice")]
+
+    @property
     def skipped_ms(self) -> int:
         """How much of the messages was never sent, because this machine was too busy to send it in time."""
         return sum(20 * int(report["late_frames"]) for report in self.all("rtp.report"))

@@ -63,7 +63,7 @@ async def test_a_key_is_read_once_however_it_is_pressed(site: "Site", customer: 
         story = await customer.story(session_id)
         assert story.only("event.DigitPressed")["digit"] == "1"
         heard = await site.recording(session_id)
-        prompts = [site.prompt(made["key"], codec) for made in story.all("speech.cache")]
+        prompts = [site.prompt(key, codec) for key in story.spoken]
         places = [place_ms(heard, prompt, story.skipped_ms) for prompt in prompts]
         assert places == sorted(places), "first the menu, then the answer"
 
@@ -145,7 +145,7 @@ async def test_nobody_presses_anything_in_any_try(site: "Site", customer: "Custo
     summary = await customer.summary(session_id)
     assert (summary["sessionStatus"], summary["lastAction"]) == ("COMPLETED", "SAY_AND_CAPTURE")
     story = await customer.story(session_id)
-    prompt, failure = (site.prompt(made["key"]) for made in story.all("speech.cache"))
+    prompt, failure = (site.prompt(key) for key in story.spoken)
     heard = (await site.recording(session_id)).copy()
     assert len(story.all("command.Play")) == 4
     for sound in (prompt, failure):
@@ -175,8 +175,8 @@ async def test_too_few_keys_fail_the_try_and_the_next_one_succeeds(
     played = [command["prompt_id"].rpartition(".")[2] for command in story.all("command.Play")]
     assert played == ["prompt", "failure", "prompt", "success"]
     heard = await site.recording(session_id)
-    for made in story.all("speech.cache"):
-        assert place_ms(heard, site.prompt(made["key"]), story.skipped_ms) >= 0
+    for key in story.spoken:
+        assert place_ms(heard, site.prompt(key), story.skipped_ms) >= 0
 
 
 ENDS: "tuple[tuple[str, Json, str | None], ...]" = (
