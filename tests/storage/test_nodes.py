@@ -37,7 +37,7 @@ async def open_node(tmp_path: Path, postgres_url: str) -> "AsyncIterator[OpenNod
             folder=folder,
             key_file=tmp_path / "secrets.key",
             exclusive=False,
-            busy_timeout_seconds=30.0,
+            busy_timeout_seconds=120.0,
         )
         opened.append(store)
         await store.begin_node(store.node_id, name, f"http://{name}.example.com:8080")
