@@ -178,6 +178,10 @@ class Story:
     def kinds(self) -> list[str]:
         return [happened.kind for happened in self.entries]
 
+    def at(self, kind: str, place: int = 0) -> float:
+        """When the first entry of a kind was made, or the one after so many."""
+        return [happened.at for happened in self.entries if happened.kind == kind][place]
+
     def all(self, kind: str) -> list[Json]:
         return [happened.fields for happened in self.entries if happened.kind == kind]
 
@@ -185,6 +189,11 @@ class Story:
         """The fields of the one entry of a kind."""
         (fields,) = self.all(kind)
         return fields
+
+    @property
+    def spoken(self) -> list[str]:
+        """The keys of all texts, in the order in which they were asked for: `speech.cache` has that of readiness."""
+        return [str(chosen["key"]) for chosen in self.all("speech.voice")]
 
     @property
     def skipped_ms(self) -> int:

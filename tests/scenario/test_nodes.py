@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +54,7 @@ class Cluster:
         elif not folder.exists():
             folder.mkdir(mode=0o700)
             shutil.copy(self._first / "secrets.key", folder)
-        http = f"127.0.0.1:{unused_port(socket.SOCK_STREAM)}"
+        http = f"127.0.0.1:{unused_port()}"
         return await self._shell.platform(
             "--database", self._database, "--data", str(folder), "--trunk", self._trunk,
             "--http", http, "--node-url", f"http://{http}", CALLWRIGHT_API_KEY=KEY,
