@@ -149,24 +149,28 @@ class _Day:
         talking, _ = await self._post("1", TALK)
         ringing, rung = await self._post("4", "One.")
         await until(lambda: len(self._phones.calls()) == up + 2, MOST_SECONDS, "the calls")
-        before = len(self._receiver.tries[waiting])
         self._clock.jump(seconds)
-        await self._valid_until(found)
+        accepted = await self._valid_until(found)
         await until(lambda: len(self._receiver.tries[waiting]) > refusals, MOST_SECONDS, "the last try of the webhook")
         await until(lambda: all(call.ending for call in self._phones.calls()), MOST_SECONDS, "the end of the calls")
-        await until(lambda: rung in self._receiver.tries, MOST_SECONDS, "the summaries")
+        await until(lambda: {rung, *accepted} <= self._receiver.tries.keys(), MOST_SECONDS, "the summaries")
         calls = conversations(self._folder)
         found.talk_error_seconds = calls[talking][0].seconds - self._calm_seconds
         found.ring_error_seconds = calls[ringing][0].seconds - RING_SECONDS
-        tries = self._receiver.tries[waiting]
-        gaps = [later.at - sooner.at for sooner, later in itertools.pairwise(tries)]
+        gaps = [later.at - sooner.at for sooner, later in itertools.pairwise(self._receiver.tries[waiting])]
         found.retry_errors_seconds = [gap - wait for gap, wait in zip(gaps, WAITS, strict=False)]
-        found.stamp_error_seconds = max((one.stamp_error_seconds for one in tries[before:]), key=abs)
+        # Those accepted after the jump: a try of the one that waited may have come before it.
+        stamps = [one.stamp_error_seconds for session in accepted for one in self._receiver.tries[session]]
+        found.stamp_error_seconds = max(stamps, key=abs, default=0.0)
         self._judge(found)
         return found
 
-    async def _valid_until(self, found: Jump) -> None:
-        """What the server knew when it started counts: a minute from then on is to come, and a minute ago is over."""
+    async def _valid_until(self, found: Jump) -> list[str]:
+        """What the server knew when it started counts: a minute from then on is to come, and a minute ago is over.
+
+        The sessions that were accepted; what should have been and was not is a fault.
+        """
+        accepted = []
         for minutes, wanted in ((1, 200), (-1, 422)):
             until_then = datetime.fromtimestamp(time.time() + 60 * minutes, UTC)
             body = self._body("1", "One.")[1]
@@ -174,6 +178,9 @@ class _Day:
             answer = await self._served.ask("POST", "/callflows", body)
             if answer.status != wanted or (wanted == 422 and answer.body["statusCode"] != -1015):
                 found.faults.append(f"valid until {minutes} minutes from now: HTTP {answer.status} {answer.body}")
+            elif wanted == 200:
+                accepted.append(str(answer.body["sessionId"]))
+        return accepted
 
     def _judge(self, found: Jump) -> None:
         errors = {
