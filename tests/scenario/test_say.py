@@ -107,14 +107,8 @@ async def test_two_messages_are_heard_one_after_the_other(site: "Site", customer
     story = await customer.story(session_id)
     assert story.only("event.Answered")["codec"] == "PCMA"
     heard = await site.recording(session_id)
-    begins = []
-    for key in story.spoken:
-        match = likeness(heard, site.prompt(key, "PCMA"))
-        assert match.correlation > 0.95
-        assert match.missing_ms <= story.skipped_ms
-        begins.append(match.delay_ms)
-    assert begins == sorted(begins)
-    assert len(begins) == 2
+    first_ms, second_ms = (place_ms(heard, site.prompt(key, "PCMA"), story.skipped_ms) for key in story.spoken)
+    assert first_ms < second_ms
 
 
 async def test_many_calls_at_once_each_hear_their_own_message(site: "Site", customer: "Customer") -> None:
