@@ -42,8 +42,8 @@ fix: $(VENV)/dev.stamp ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp ## measure; prints a table and writes bench/results/
-	$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/dev.stamp ## measure; prints a table and writes bench/results/ (PEERS=1: SIPp, rtpengine too; ARGS=--short)
+	$(BIN)/python -m bench $(if $(PEERS),--peers) $(ARGS)
 
 chaos: $(VENV)/dev.stamp $(VENV)/peers.stamp ## kill -9 at every named point (KILLS=5 at each; ARGS="--list" names them)
 	$(BIN)/python -m chaos --kills $(or $(KILLS),5) $(ARGS)

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from bench import accept, concurrent_calls, contract_parse, full_session, idle, latency, report, sip_message, uncached
+from bench.peers import installed
+from bench.peers.installed import Peer
 from bench.rig.machine import load_average
 from bench.rig.result import Failure, Result
 from bench.rig.rig import Rig, Size
@@ -40,6 +42,9 @@ def main() -> int:
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--short", action="store_true", help="fewer of everything, for a first look; nothing is written")
     sizes.add_argument("--quick", action="store_true", help="small numbers that prove nothing; nothing is written")
+    parser.add_argument(
+        "--peers", action="store_true", help="give other programs the same work, as far as there are any"
+    )
     parser.add_argument("--json", action="store_true", help="print the document instead of the table")
     arguments = parser.parse_args()
     load_before = load_average()
@@ -47,15 +52,24 @@ def main() -> int:
     names = [name for name in MEASURES if not arguments.only or name in arguments.only]
     size: Size = "quick" if arguments.quick else "short" if arguments.short else "whole"
     results = asyncio.run(_measure(names, size))
-    content = report.document(results, datetime.now(UTC).strftime("%Y-%m-%d"), load_before)
+    peers = asyncio.run(installed.measure(size)) if arguments.peers else []
+    content = report.document(results, datetime.now(UTC).strftime("%Y-%m-%d"), load_before, peers)
     if arguments.json:
         print(json.dumps(content, indent=1))
     else:
-        report.show(Console(highlight=False), results, before)
+        report.show(Console(highlight=False), results, before, peers)
     if len(names) == len(MEASURES) and size == "whole":
         print(f"written to {report.write(content).relative_to(report.RESULTS.parent.parent)}", file=sys.stderr)
-    failures = [f"failed: {failure.name}: {failure.reason}" for result in results for failure in result.failures]
-    print("\n".join(failures), end="\n" if failures else "", file=sys.stderr)
+    return _tell_failures(results, peers)
+
+
+def _tell_failures(results: list[Result], peers: list[Peer]) -> int:
+    """One line each; the exit status."""
+    everyone = [*results, *(peer.result for peer in peers if peer.result is not None)]
+    failures = [(result.name, failure) for result in everyone for failure in result.failures]
+    for name, failure in failures:
+        what = name if name == failure.name else f"{name}: {failure.name}"
+        print(f"failed: {what}: {failure.reason}", file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.rig.http import Connection, Receiver
 from bench.rig.machine import load_average
+from bench.rig.media import Listener
 from bench.rig.processes import cpu_seconds, memory_bytes
 from bench.rig.result import Failure, Figure, Result, percentile
-from bench.rig.rig import CrowdRig, Rig, SinkProcess, accepted, number, play
+from bench.rig.rig import CrowdRig, Rig, accepted, number, play
 from bench.rig.trouble import Attempt, NotHeld
 from callwright.audio import g711, wav
 
 FIRST_NUMBER = 5_000_000
+FEW, MORE, MOST = (4, 100, 1_000), (6, 500, 5_000), (10, 1_000, 10_000)
+"""Calls at once, by the rig's size."""
 STARTS_PER_SECOND = 80
 CONNECTIONS = 16
 """Each POST waits for the disk."""
@@ -40,7 +44,7 @@ TARGET_SETUP_MS = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Load:
+class Load:
     """What N calls cost for a while, and what their callees heard."""
 
     cpu_ms_per_call_second: float
@@ -57,11 +61,43 @@ class _Load:
         return sum(int(self.heard[name]) for name in ("missing", "doubled_or_late", "wrong", "other", "silent_streams"))
 
 
+def message(seconds: float) -> NDArray[np.int16]:
+    """Noise, the same each time, 8,000 samples a second: every frame can be told from every other."""
+    chance = random.Random(6)  # noqa: S311 - a message, no secret
+    return np.frombuffer(chance.randbytes(2 * round(8_000 * seconds)), dtype="<i2") // 4
+
+
+async def until_all_play(listener: Listener) -> None:
+    """A call that is up may still be silent: wait for a second in which everybody heard the message, not for ever.
+
+    What is amiss after that is counted by the measurement.
+    """
+    until = time.perf_counter() + ALL_PLAY_SECONDS
+    while time.perf_counter() < until:
+        await listener.ask("begin")
+        await asyncio.sleep(1.0)
+        heard = await listener.ask("report")
+        if not heard["wrong"] and not heard["silent_streams"]:
+            return
+
+
+async def load_of(listener: Listener, pid: int, count: int, seconds: float) -> Load:
+    """What so many calls cost `pid` and its children for so long; NotHeld when not all are up at the end."""
+    await listener.ask("begin")
+    cpu_at_start, began = cpu_seconds(pid), time.perf_counter()
+    await asyncio.sleep(seconds)
+    cpu_ms, seconds = (cpu_seconds(pid) - cpu_at_start) * 1000, time.perf_counter() - began
+    heard = await listener.ask("report")
+    if heard["up"] != count:
+        raise NotHeld(f"{heard['up']} calls were up at the end of the measurement, not {count}")
+    share = heard["packets"] / (count * seconds * PACKETS_PER_SECOND)
+    return Load(cpu_ms / count / seconds, share, memory_bytes(pid), heard)
+
+
 async def measure(rig: Rig) -> Result:
     """At 1,000 and 5,000 calls whose callees send sound back, and at 10,000 whose callees only listen."""
-    few, more, most = rig.sized(4, 100, 1_000), rig.sized(6, 500, 5_000), rig.sized(10, 1_000, 10_000)
-    chance = random.Random(6)  # noqa: S311 - a message, no secret
-    noise = np.frombuffer(chance.randbytes(2 * 8_000 * MESSAGE_SECONDS), dtype="<i2") // 4
+    few, more, most = rig.sized(*FEW), rig.sized(*MORE), rig.sized(*MOST)
+    noise = message(MESSAGE_SECONDS)
     receiver = Receiver(wav.serialize(noise))
     await receiver.start()
     crowd = CrowdRig(rig.size, g711.encode("PCMU", noise))
@@ -76,12 +112,12 @@ async def measure(rig: Rig) -> Result:
         name = f"{few} calls, callees talk"
         with Attempt(name, failures):
             load = await calls.measured(few, talking=True)
-            figures += _figures(name, load, raw)
+            figures += figures_of(name, load, raw)
             figures += _errors(name, load)
         name = f"{more} calls, callees talk"
         with Attempt(name, failures):
             load = await calls.measured(more, talking=True)
-            figures += _figures(name, load, raw)
+            figures += figures_of(name, load, raw)
             kib = (load.memory_bytes - first.memory_bytes) / (more - 1) / 1024
             figures.append(Figure(f"memory per call, {more} calls", kib, "KiB", TARGET_KIB, note="over the first"))
         name = f"set-up while {more} calls play"
@@ -93,7 +129,7 @@ async def measure(rig: Rig) -> Result:
         name = f"{most} calls, callees listen"
         with Attempt(name, failures):
             load = await calls.measured(most, talking=False)
-            figures += _figures(name, load, raw)
+            figures += figures_of(name, load, raw)
         with Attempt("all callees hang up", failures):
             await (await crowd.sink()).ask("hang_up")
     finally:
@@ -103,7 +139,8 @@ async def measure(rig: Rig) -> Result:
     return Result("concurrent_calls", tuple(figures), raw, tuple(failures))
 
 
-def _figures(name: str, load: _Load, raw: dict[str, str | int | float]) -> list[Figure]:
+def figures_of(name: str, load: Load, raw: dict[str, str | int | float]) -> list[Figure]:
+    """The figures of a load; every number behind them goes to `raw`."""
     raw[f"{name}: packet share"] = load.packet_share
     raw[f"{name}: memory bytes"] = load.memory_bytes
     for what, value in load.heard.items():
@@ -118,7 +155,7 @@ def _figures(name: str, load: _Load, raw: dict[str, str | int | float]) -> list[
     ]
 
 
-def _errors(name: str, load: _Load) -> list[Figure]:
+def _errors(name: str, load: Load) -> list[Figure]:
     errors = load.heard["gap_error_ms"]
     return [
         Figure(f"{name}: gap error, {share}", errors[share], "ms", target, note="|gap - 20 ms|")
@@ -135,7 +172,7 @@ class _Calls:
         self._made = 0
         self._are_held = True
 
-    async def measured(self, count: int, *, talking: bool) -> _Load:
+    async def measured(self, count: int, *, talking: bool) -> Load:
         """So many calls at once, and what they cost; NotHeld when they are not, and ever after."""
         self._check()
         self._are_held = False
@@ -147,7 +184,7 @@ class _Calls:
         if not self._are_held:
             raise NotHeld("not tried, because fewer calls were not held")
 
-    async def _measured(self, count: int, *, talking: bool) -> _Load:
+    async def _measured(self, count: int, *, talking: bool) -> Load:
         rig = self._rig
         sink, pid = await rig.sink(), await rig.server_pid()
         await sink.ask("talk 0")
@@ -162,17 +199,9 @@ class _Calls:
         if up != count:
             raise NotHeld(f"{up} calls were up, not {count}")
         await sink.ask(f"talk {int(talking)}")
-        await self._until_all_play(sink)
+        await until_all_play(sink)
         await asyncio.sleep(rig.sized(SETTLE_SECONDS / 4, SETTLE_SECONDS, SETTLE_SECONDS))
-        await sink.ask("begin")
-        cpu_at_start, began = cpu_seconds(pid), time.perf_counter()
-        await asyncio.sleep(rig.sized(1.0, WINDOW_SECONDS / 2, WINDOW_SECONDS))
-        cpu_ms, seconds = (cpu_seconds(pid) - cpu_at_start) * 1000, time.perf_counter() - began
-        heard = await sink.ask("report")
-        if heard["up"] != count:
-            raise NotHeld(f"{heard['up']} calls were up at the end of the measurement, not {count}")
-        share = heard["packets"] / (count * seconds * PACKETS_PER_SECOND)
-        return _Load(cpu_ms / count / seconds, share, memory_bytes(pid), heard)
+        return await load_of(sink, pid, count, rig.sized(1.0, WINDOW_SECONDS / 2, WINDOW_SECONDS))
 
     async def _post_until(self, count: int, first: int, began: float) -> None:
         """Post calls over one of several connections, all of them together at a steady rate."""
@@ -182,19 +211,6 @@ class _Calls:
                 self._made += 1
                 await asyncio.sleep(max(0.0, began + (index - first) / STARTS_PER_SECOND - time.perf_counter()))
                 await self._post(connection, index)
-
-    async def _until_all_play(self, sink: SinkProcess) -> None:
-        """A call that is up may still be silent: wait for a second in which everybody heard the message, not for ever.
-
-        What is amiss after that is counted by the measurement.
-        """
-        until = time.perf_counter() + ALL_PLAY_SECONDS
-        while time.perf_counter() < until:
-            await sink.ask("begin")
-            await asyncio.sleep(1.0)
-            heard = await sink.ask("report")
-            if not heard["wrong"] and not heard["silent_streams"]:
-                return
 
     async def set_up(self) -> float:
         """One more call; the seconds of its set-up that are ours: POST → INVITE, 200 OK → ACK."""

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.peers.installed import Peer
 from bench.rig.machine import host_kind, machine
 from bench.rig.result import Failure, Figure, Result
 
@@ -31,14 +32,15 @@ class Before:
 NOTHING = Before("no result of this kind of machine")
 
 
-def document(results: Iterable[Result], date: str, load_average: float) -> dict[str, Any]:
+def document(results: Iterable[Result], date: str, load_average: float, peers: Iterable[Peer] = ()) -> dict[str, Any]:
     """What is written down: the machine, every figure, the numbers behind them; no name of a host, no path."""
+    others = [asdict(peer) for peer in peers]
     return {
         "date": date,
         "machine": machine(),
         "load_average_before": load_average,
         "results": [asdict(result) for result in results],
-    }
+    } | ({"peers": others} if others else {})
 
 
 def write(content: dict[str, Any]) -> Path:
@@ -78,10 +80,12 @@ def values(content: dict[str, Any] | None) -> dict[str, float]:
     return {figure["name"]: figure["value"] for result in content["results"] for figure in result["figures"]}
 
 
-def show(console: Console, results: Iterable[Result], before: Before) -> None:
-    """The table."""
+def show(console: Console, results: Iterable[Result], before: Before, peers: Sequence[Peer] = ()) -> None:
+    """The table; a peer's number stands beside ours where the work is the same, all of them below."""
+    beside = _beside(peers)
     title = f"What callwright costs; before: {before.origin}"
-    table = Table("figure", "value", "target", "before", "note", title=title, title_justify="left")
+    columns = ("figure", "value", "target", "before", *(("peers",) if peers else ()), "note")
+    table = Table(*columns, title=title, title_justify="left")
     for result in results:
         for figure in result.figures:
             table.add_row(
@@ -89,12 +93,38 @@ def show(console: Console, results: Iterable[Result], before: Before) -> None:
                 Text(f"{shown(figure.value)} {figure.unit}", style=_style(figure)),
                 _target(figure),
                 _change(figure, before.values.get(figure.name)),
+                *((beside.get(figure.name, ""),) if peers else ()),
                 figure.note,
             )
         for failure in result.failures:
-            table.add_row(failure.name, Text("failed", style="red"), "", "", failure.reason)
+            table.add_row(failure.name, Text("failed", style="red"), *[""] * (len(columns) - 3), failure.reason)
         table.add_section()
     console.print(table)
+    if peers:
+        console.print(_peers_table(peers))
+
+
+def _beside(peers: Iterable[Peer]) -> dict[str, str]:
+    """Figure name → what the peers measured under it."""
+    values: dict[str, list[str]] = {}
+    for peer in peers:
+        for figure in peer.result.figures if peer.result else ():
+            values.setdefault(figure.name, []).append(f"{peer.name} {shown(figure.value)}")
+    return {name: ", ".join(words) for name, words in values.items()}
+
+
+def _peers_table(peers: Iterable[Peer]) -> Table:
+    table = Table("peer", "figure", "value", "note", title="What the same work costs others", title_justify="left")
+    for peer in peers:
+        if peer.result is None:
+            table.add_row(peer.name, "", "", peer.state)
+            continue
+        for figure in peer.result.figures:
+            name = f"{peer.name} {peer.state}"
+            table.add_row(name, figure.name, f"{shown(figure.value)} {figure.unit}", figure.note)
+        for failure in peer.result.failures:
+            table.add_row(peer.name, failure.name, Text("failed", style="red"), failure.reason)
+    return table
 
 
 def shown(value: float) -> str:
@@ -131,4 +161,15 @@ def markdown(content: dict[str, Any]) -> str:
         for fields in result.get("failures", ()):
             failure = Failure(**fields)
             rows.append(f"| {failure.name} | failed | | {' '.join(failure.reason.split())} |")
+    for peer in content.get("peers", ()):
+        if peer["result"] is None:
+            rows.append(f"| {peer['name']} | {peer['state']} | | |")
+            continue
+        for fields in peer["result"]["figures"]:
+            figure = Figure(**fields)
+            name = f"{peer['name']} {peer['state']}: {figure.name}"
+            rows.append(f"| {name} | {shown(figure.value)} {figure.unit} | | {figure.note} |")
+        for fields in peer["result"]["failures"]:
+            failure = Failure(**fields)
+            rows.append(f"| {peer['name']}: {failure.name} | failed | | {' '.join(failure.reason.split())} |")
     return "\n".join(rows) + "\n"

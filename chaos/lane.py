@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,9 +66,9 @@ class Lane:
         self._phones = phones
         self._customer = customer
         self._chance = chance
-        self._http = free_port(socket.SOCK_STREAM)
-        self._sip = free_port(socket.SOCK_DGRAM)
-        self._rtp = 20_000 + 200 * (self._http % 150)
+        self._http = free_port()
+        self._sip = free_port()
+        self._rtp = 20_000 + 200 * (self._http % 60)
         self._posts: list[Post] = []
         self._of_point: dict[str, str] = {}
         "idempotency key → point that was aimed at"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -20,11 +21,20 @@ class Trouble(Exception):
     """The harness itself cannot go on."""
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    """A port of the loopback that nobody has now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_candidates = iter(random.sample(range(5_000, 10_000), 5_000))
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody has now, UDP or TCP, and that the system gives to nobody who asks for any.
+
+    The second matters: between a victim and the next one its port is free for a moment.
+    """
+    for port in _candidates:
+        with suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
+    raise Trouble("no port is free")
 
 
 async def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -58,7 +68,7 @@ class Phones:
     @asynccontextmanager
     async def started(cls, folder: Path) -> AsyncIterator[Self]:
         """One SIPp for any number of calls."""
-        port, media = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM) & ~1
+        port, media = free_port(), free_port() & ~1
         log = folder / "calls.log"
         with (folder / "sipp.out").open("wb") as output:
             process = await asyncio.create_subprocess_exec(

@@ -122,10 +122,10 @@ async def ask(port: int, method: str, path: str, body: object = None, key: str =
 @asynccontextmanager
 async def serving(zygote: Zygote, folder: Path, trunk_port: int, more: Mapping[str, object]) -> AsyncIterator[Served]:
     """A server of `folder`/data that dials 127.0.0.1:`trunk_port`; killed at the end. `more` are settings."""
-    http, first = free_port(socket.SOCK_STREAM), _room_for_rtp()
+    http, first = free_port(), _room_for_rtp()
     settings: dict[str, object] = {
         "http": f"127.0.0.1:{http}",
-        "sip": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+        "sip": f"127.0.0.1:{free_port()}",
         "data": folder / "data",
         "api-key": KEY,
         "trunk": f"sip:127.0.0.1:{trunk_port}",

@@ -26,6 +26,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from bench.rig.media import Media, address_of
+
 LIMIT_SECONDS = 180.0
 HANG_UP_SECONDS = 60.0
 BYES_AT_ONCE = 20
@@ -70,18 +72,12 @@ def headers(message: str, *names: str) -> str:
     return "".join(f"{line}\r\n" for line in head.split("\r\n") if line.lower().startswith(wanted))
 
 
-def address_of(index: int) -> str:
-    """Where a callee has its sound, as crowd.c counts."""
-    return str(socket.inet_ntoa((0x7F000000 + 65_536 + index).to_bytes(4, "big")))
-
-
 class Crowd:
     """All callees."""
 
-    def __init__(self, host: str, media: asyncio.subprocess.Process, ports: list[int]) -> None:
+    def __init__(self, host: str, media: Media) -> None:
         self._host = host
         self._media = media
-        self._ports = ports
         self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self._sip.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
@@ -136,13 +132,13 @@ class Crowd:
         offer = message.partition("\r\n\r\n")[2]
         host = offer.partition("c=IN IP4 ")[2].partition("\r\n")[0]
         port = offer.partition("m=audio ")[2].partition(" ")[0]
-        self._tell_media(f"add {callee.index} {host} {port}")
+        self._media.tell(f"add {callee.index} {host} {port}")
         callee.answer = self._answer(message, callee)
         self._send(callee.answer)
         callee.times.setdefault("answered", time.monotonic())
 
     def _answer(self, message: str, callee: Callee) -> bytes:
-        address, port = address_of(callee.index), self._ports[callee.index % len(self._ports)]
+        address, port = address_of(callee.index), self._media.port_of(callee.index)
         body = (
             f"v=0\r\no=- {callee.index} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
@@ -161,15 +157,11 @@ class Crowd:
         if callee is not None:
             del self._by_number[callee.number]
             self._free.append(callee.index)
-            self._tell_media(f"del {callee.index}")
+            self._media.tell(f"del {callee.index}")
             self._news.set()
 
     def _send(self, data: bytes) -> None:
         self._sip.sendto(data, self._source)
-
-    def _tell_media(self, command: str) -> None:
-        if self._media.stdin is not None:
-            self._media.stdin.write(f"{command}\n".encode())
 
     async def _until(self, calls: int) -> dict[str, object]:
         with contextlib.suppress(TimeoutError):
@@ -180,11 +172,7 @@ class Crowd:
         return {"up": len(self._up)}
 
     async def _report(self) -> dict[str, object]:
-        self._tell_media("report")
-        if self._media.stdout is None:
-            raise RuntimeError("the media program has no pipe")
-        report: dict[str, object] = json.loads(await self._media.stdout.readline())
-        return report | {"up": len(self._up)}
+        return await self._media.ask("report") | {"up": len(self._up)}
 
     async def _times(self, number: str) -> dict[str, object]:
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -217,7 +205,7 @@ class Crowd:
             case "until_up":
                 return await self._until(int(argument))
             case "talk" | "begin":
-                self._tell_media(line)
+                self._media.tell(line)
                 return {}
             case "report":
                 return await self._report()
@@ -230,15 +218,11 @@ class Crowd:
 
 
 async def _main(host: str, program: str, frames_file: str) -> None:
-    pipe = asyncio.subprocess.PIPE
-    media = await asyncio.create_subprocess_exec(program, frames_file, stdin=pipe, stdout=pipe)
-    if media.stdout is None:
-        raise RuntimeError("the media program has no pipe")
-    ports = json.loads(await media.stdout.readline())["ports"]
-    crowd = Crowd(host, media, ports)
+    media, _process = await Media.start(program, frames_file)
+    crowd = Crowd(host, media)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    print(json.dumps({"sip_port": crowd.sip_port, "rtp_port": ports[0]}), flush=True)
+    print(json.dumps({"sip_port": crowd.sip_port, "rtp_port": media.port_of(0)}), flush=True)
     while line := await reader.readline():
         print(json.dumps(await crowd.obey(line.decode().strip())), flush=True)
 

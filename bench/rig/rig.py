@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from bench.rig.http import Connection, request
+from bench.rig.media import compiled
 from bench.rig.trouble import ServerTrouble, UnexpectedAnswer
 
 KEY = "cw_the-key-of-the-measurements"
@@ -24,6 +24,7 @@ SUB_ACCOUNT = "riders_hq"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 MOST_OF_LOG = 4_000
+PAIR_ATTEMPTS = 100
 SOURCE = "+6512341234"
 MESSAGE = "Hello, this is a test Voice Message."
 VOICE = "en-IE-EmilyNeural"
@@ -88,7 +89,7 @@ class Rig:
                 sys.executable, "-m", "bench.rig.sink", "127.0.0.1",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
             )  # fmt: skip
-            self._closers.push_async_callback(_end, process)
+            self._closers.push_async_callback(end, process)
             self._sink = await SinkProcess.of(process)
         return self._sink
 
@@ -147,7 +148,7 @@ class Rig:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "callwright", "run", stdout=log, stderr=log, env=environment, cwd=folder
         )
-        self._closers.push_async_callback(_end, process)
+        self._closers.push_async_callback(end, process)
         async with asyncio.timeout(START_SECONDS):
             while not await self._is_ready():
                 if process.returncode is not None:
@@ -185,25 +186,12 @@ class CrowdRig(Rig):
             frames = folder / "message"
             frames.write_bytes(self._message)
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bench.rig.crowd", "127.0.0.1", await _compiled(folder), str(frames),
+                sys.executable, "-m", "bench.rig.crowd", "127.0.0.1", await compiled(folder), str(frames),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
             )  # fmt: skip
-            self._closers.push_async_callback(_end, process)
+            self._closers.push_async_callback(end, process)
             self._sink = await SinkProcess.of(process)
         return self._sink
-
-
-async def _compiled(folder: Path) -> str:
-    """The crowd's ears and mouths as a program."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise ServerTrouble("thousands of callees need a C compiler (cc or gcc), and there is none")
-    program = folder / "crowd"
-    source = Path(__file__).with_name("crowd.c")
-    process = await asyncio.create_subprocess_exec(compiler, "-O2", "-o", str(program), str(source))
-    if await process.wait():
-        raise ServerTrouble(f"{source.name} cannot be compiled")
-    return str(program)
 
 
 def say(text: str, repetition: int = 1) -> dict[str, Any]:
@@ -248,7 +236,19 @@ def free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+def free_port_pair() -> int:
+    """An even UDP port of the loopback that is free, as is the one after it."""
+    for _ in range(PAIR_ATTEMPTS):
+        port = free_port(socket.SOCK_DGRAM) & ~1
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for one in (port, port + 1):
+                probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                probe.bind(("127.0.0.1", one))
+            return port
+    raise ServerTrouble("no two free UDP ports in a row")
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
     """SIGTERM, and SIGKILL when that does not help."""
     if process.returncode is not None:
         return

@@ -1,6 +1,7 @@
 """An installation to talk to over real HTTP: the real application, server and store, and a board in memory."""
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import re
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 import httpx
 import pytest_asyncio
+from tests.customers import PATIENCE_SECONDS
 
 from callwright.api.app import Api, openapi_document
 from callwright.api.deliveries import Tester
@@ -32,6 +34,7 @@ from callwright.settings import HostPort, load
 from callwright.sip.outputs import Address, Replied
 from callwright.storage.idempotency import Keep
 from callwright.storage.store import Store
+from callwright.telemetry.metrics import Metrics
 from callwright.telemetry.trace import FieldValue, Trace, TraceEntry
 from callwright.telephony.condition import TrunkReport
 from callwright.telephony.trunk import Trunk
@@ -115,7 +118,7 @@ class MemoryBoard:
 
     async def until_watched_by(self, session_id: str, watchers: int) -> None:
         """Wait until so many watch a session."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: len(self._queues.get(session_id, [])) == watchers)
 
     async def _tell(self) -> None:
@@ -181,6 +184,8 @@ class Installation:
 
     client: httpx.AsyncClient
     address: HostPort
+    hasty_address: HostPort
+    "the same, for tests that wait until it is tired of waiting for a body"
     store: Store
     board: MemoryBoard
     platform: Platform
@@ -223,15 +228,16 @@ class Installation:
     def as_rider(self, key: str | None = None) -> dict[str, str]:
         return {"authorization": f"Bearer {key or self.key}"}
 
-    async def raw(self, data: bytes, *, then_close: bool = False) -> bytes:
+    async def raw(self, data: bytes, *, then_close: bool = False, hasty: bool = False) -> bytes:
         """Send bytes as they are and read until the server closes."""
-        reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
+        address = self.hasty_address if hasty else self.address
+        reader, writer = await asyncio.open_connection(address.host, address.port)
         try:
             writer.write(data)
             await writer.drain()
             if then_close:
                 writer.write_eof()
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 60)
         finally:
             writer.close()
             await writer.wait_closed()
@@ -255,10 +261,10 @@ async def check_answer_is_described(answer: httpx.Response) -> None:
             return
 
 
-class HastyProtocol(ServerConnection):
-    """The server's protocol for tests that wait for its patience to end."""
+class PatientProtocol(ServerConnection):
+    """The server's protocol when this machine may be busier than any client is slow."""
 
-    head_seconds = 0.2
+    head_seconds = PATIENCE_SECONDS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -316,15 +322,18 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
         verification_callbacks=callbacks,
         wake_deliveries=lambda: installation.woken.append("deliveries"),
         wake_exports=lambda: installation.woken.append("exports"),
-        body_seconds=0.3,
+        body_seconds=PATIENCE_SECONDS,
     )
-    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=HastyProtocol)
+    server = await serve_http(Api(platform), HostPort("127.0.0.1", 0), grace_seconds=1, protocol=PatientProtocol)
+    hasty = Api(dataclasses.replace(platform, body_seconds=0.3, metrics=Metrics()))
+    hasty_server = await serve_http(hasty, HostPort("127.0.0.1", 0), grace_seconds=1)
     hooks = {"response": [check_answer_is_described]}
     base_url = f"http://{server.address}"
     async with httpx.AsyncClient(base_url=base_url, trust_env=False, event_hooks=hooks) as client:
         installation = Installation(
             client,
             server.address,
+            hasty_server.address,
             store,
             board,
             platform,
@@ -340,5 +349,6 @@ async def api(tmp_path_factory: "object") -> AsyncIterator[Installation]:
     await trunks.stop()
     await feed.stop()
     await server.stop()
+    await hasty_server.stop()
     await callbacks.stop()
     await store.close()

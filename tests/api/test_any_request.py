@@ -56,7 +56,7 @@ async def test_it_is_answered_as_described(api: "Installation", operation: Any) 
     def try_many(case: Any, is_own: bool) -> None:
         if is_own and "subAccountId" in case.path_parameters:
             case.path_parameters["subAccountId"] = "riders_hq"  # else nearly every answer is 404
-        answer = case.call_and_validate(base_url=base_url, headers=headers, checks=CHECKS, timeout=20)
+        answer = case.call_and_validate(base_url=base_url, headers=headers, checks=CHECKS, timeout=60)
         if answer.status_code < 300 and operation.label.startswith("POST") and operation.path.endswith("/exports"):
             # Nobody carries jobs out here, and when too many wait the next is 503, as documented.
             job = f"{base_url}/api/v1/subaccounts/riders_hq/messages/exports/{answer.json()['jobId']}"

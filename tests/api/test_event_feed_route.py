@@ -50,7 +50,7 @@ class Reader:
 
     async def next_frame(self) -> Frame:
         frame = Frame()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for line in self._lines:
                 if not line and frame.fields:
                     return frame
@@ -63,7 +63,7 @@ class Reader:
 @asynccontextmanager
 async def stream(api: "Installation", path: str = EVENTS, **headers: str) -> AsyncIterator[Reader]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with api.client.stream("GET", path, headers={**api.as_rider(), **named}, timeout=20) as answer:
+    async with api.client.stream("GET", path, headers={**api.as_rider(), **named}, timeout=60) as answer:
         yield Reader(answer)
 
 
@@ -228,7 +228,7 @@ async def test_without_any_notice_events_are_found_by_looking() -> None:
     events = MemoryEvents()
     feed = EventFeed(events, sleep=no_pause)
     following = feed.follow("riders_hq", 0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         coming = asyncio.ensure_future(anext(following))
         await asyncio.sleep(0.01)
         events.count = 1
@@ -252,7 +252,7 @@ async def test_a_database_that_is_away_ends_no_stream() -> None:
     coming = asyncio.ensure_future(anext(following))
     await asyncio.sleep(0.01)
     events.away = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await coming).number == 1
     await following.aclose()
     await feed.stop()
@@ -264,7 +264,7 @@ async def test_streams_end_when_the_process_stops() -> None:
     coming = asyncio.ensure_future(anext(following, None))
     await asyncio.sleep(0)
     await feed.stop()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await coming is None
     with pytest.raises(ContractError):
         feed.check_room("riders_hq")
@@ -302,7 +302,7 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     async def receive() -> Any:
         await asyncio.sleep(3600)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await EventStream(frames(), slowest_seconds=0.01)({}, receive, send)
     assert sent[-1].get("more_body")
 

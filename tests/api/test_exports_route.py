@@ -71,7 +71,7 @@ async def show(api: "Installation", job_id: str) -> Any:
 
 
 async def until_over(api: "Installation", job_id: str) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             state = await show(api, job_id)
             if state["status"] not in {"queued", "running"}:

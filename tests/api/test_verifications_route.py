@@ -86,7 +86,7 @@ async def test_asking_again_is_the_same_code_but_not_too_soon(api: "Installation
 
 async def told(api: "Installation", url: str, times: int) -> list[dict[str, Any]]:
     """What a callback was told, once it was told so often."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(bodies := [body for to, body in api.told if to == url]) < times:  # noqa: ASYNC110 - a list tells nobody
             await asyncio.sleep(0.005)
     return bodies

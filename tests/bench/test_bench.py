@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import report
 
+pytestmark = pytest.mark.timeout(400)  # a whole run; it took 130 s on two cores that were overbooked ten times
 ROOT = Path(__file__).parents[2]
 FIGURES = {
     "sip_message": {"SIP parse + serialise": "µs", "SIP validate + route": "µs"},

@@ -70,7 +70,7 @@ class Sipp:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - SIPp does not say when it listens, nor when it stopped
             await asyncio.sleep(0.02)
 

@@ -74,7 +74,7 @@ def need(program: str) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the telephones do not say when they listen
             await asyncio.sleep(0.02)
 

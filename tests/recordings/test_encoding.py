@@ -122,7 +122,7 @@ def children() -> set[int]:
 
 
 async def another_child(before: set[int]) -> set[int]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (mine := children() - before):  # noqa: ASYNC110 - nobody tells when a process begins
             await asyncio.sleep(0.01)
     return mine

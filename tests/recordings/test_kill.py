@@ -20,7 +20,7 @@ from callwright.storage.records import PushConfig, RecordingState
 from callwright.storage.store import Store
 
 ACCOUNT, SESSION, RECORDING = "riders_hq", "d3e5bf9a-0000-4000-8000-{:012}", "0b9c7a52-0000-4000-8000-{:012}"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 RECORDINGS, SECONDS = 4, 5.0
 VICTIM = """
 import asyncio, sys

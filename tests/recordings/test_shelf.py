@@ -28,7 +28,7 @@ from callwright.telephony import line as telephony
 
 START = 1_800_000_000.0
 ACCOUNT = "riders_hq"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 SESSION = "d3e5bf9a-0000-4000-8000-{:012}"
 RECORDING = "0b9c7a52-0000-4000-8000-{:012}"
 

@@ -178,7 +178,7 @@ async def test_a_number_added_by_command_is_answered_by_the_running_server(
     added = await shell.ended("numbers", "add", customer.sub_account, number, *site.where)
     assert added.status == 0, added.err
     answerer.answers = [flow(say("Hello."), HANGUP)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await call(site, number).answered():  # noqa: ASYNC110 - the server looks for numbers now and then
             await asyncio.sleep(0.2)
     listed = (await customer.http.get("/numbers")).json()

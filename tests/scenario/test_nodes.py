@@ -27,7 +27,7 @@ FOR_EVER, USUAL = "+6581230408", "+6581237777"
 LONG_TEXT = "This message is long enough to be cut off, because it goes on and on. " * 20
 SHORT_TEXT = "This takes some seconds to say, and nobody may cut it off."
 KEY = "a-key-for-both-nodes"
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 """Much more than a takeover takes (about 8 s), for busy machines; less than a callee's own patience adds up to."""
 
 

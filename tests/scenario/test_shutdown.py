@@ -54,7 +54,7 @@ def runs(pid: int) -> bool:
 
 
 async def until_gone(pids: list[int]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while any(runs(pid) for pid in pids):  # noqa: ASYNC110 - nobody tells of the end of somebody else's child
             await asyncio.sleep(0.05)
 

@@ -43,7 +43,7 @@ async def test_calls_go_over_a_trunk_as_soon_as_it_is_stored(open_site: "OpenSit
                 return (await customer.story(session_id)).only("telephony.trunk")["trunk"]
 
             async def until_carried_by(*names: str) -> None:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while [report.name for report in site.node.telephony.trunk_reports()] != list(names):  # noqa: ASYNC110  another process tells nobody
                         await asyncio.sleep(0.05)
 

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -12,9 +13,11 @@ from callwright.rtp import packet as rtp
 from callwright.rtp import rtcp
 from callwright.rtp.telephone_event import DigitReceiver
 from callwright.simulator.behaviour import Behaviour, Press
-from callwright.simulator.handset import Handset, Peer, open_port_pair
+from callwright.simulator.handset import ALL_BITS, Handset, Peer, open_port_pair
 from callwright.simulator.pace import Pace
 from callwright.telemetry.clock import platform_clock
+from callwright.telephony.keys import KeyWay
+from callwright.telephony.media.tone_keys import ToneKeys
 
 
 @dataclass
@@ -176,6 +179,23 @@ async def test_a_handset_says_its_tones_and_presses_keys(
     receiver = DigitReceiver()
     keys = [receiver.receive(packet.timestamp, packet.payload, marker=packet.marker) for packet in events]
     assert keys == ["5", None, None, None, None]
+
+
+async def test_a_key_is_one_tone_however_late_its_parts_are_sent(
+    caller: Caller, handset_of: Callable[[Behaviour], Handset]
+) -> None:
+    handset = handset_of(Behaviour(talks=False))
+    handset.connect(Peer("127.0.0.1", caller.port, {0: "PCMU"}))
+    handset.talk()
+    handset.press(Press(0.0, "5", (KeyWay.TONE,), hold_seconds=0.2))
+    packets = [await caller.next_packet() for _ in range(3)]
+    time.sleep(0.1)  # noqa: ASYNC251  a busy machine: nothing runs here for five beats
+    packets += [await caller.next_packet() for _ in range(7)]
+    assert [packet.timestamp - packets[0].timestamp & ALL_BITS for packet in packets] == list(range(0, 1_600, 160))
+    keys, detector = [], ToneKeys()
+    for packet in packets:
+        keys += detector.receive(packet, g711.decode("PCMU", packet.payload))
+    assert keys == ["5"]
 
 
 async def test_keys_that_the_peer_does_not_take_are_counted(

@@ -1,8 +1,9 @@
 """The schedule: whatever moves, everything ticks at its deadline, and nothing that has none."""
 
 from random import Random
+from weakref import ref
 
-from callwright.sip.schedule import Schedule
+from callwright.sip.schedule import FEW, Entry, Schedule
 
 
 class Alarm:
@@ -10,7 +11,7 @@ class Alarm:
 
     def __init__(self, *deadlines: float) -> None:
         self._later = list(deadlines)
-        self.scheduled: float | None = None
+        self.scheduled: Entry | None = None
         self.deadline: float | None = self._later.pop(0)
         self.rang: list[float] = []
 
@@ -79,3 +80,28 @@ def test_it_agrees_with_looking_at_everything_however_deadlines_move() -> None:
         schedule.tick(now)
         assert sum(len(one.rang) for one in alarms) - before == len(expected)
         assert schedule.deadline == min((one.deadline for one in alarms if one.deadline is not None), default=None)
+
+
+def test_what_waits_for_nothing_any_more_is_not_kept_until_its_time() -> None:
+    schedule, alarm = Schedule(), Alarm(240)
+    schedule.note(Alarm(5))
+    schedule.note(alarm)
+    alarm.deadline = None
+    schedule.note(alarm)
+    gone = ref(alarm)
+    del alarm
+    assert gone() is None
+    assert schedule.deadline == 5
+
+
+def test_deadlines_that_were_dropped_do_not_pile_up() -> None:
+    schedule = Schedule()
+    schedule.note(Alarm(1))
+    for at in range(10 * FEW):
+        alarm = Alarm(240 + at)
+        schedule.note(alarm)
+        alarm.deadline = None
+        schedule.note(alarm)
+    assert len(schedule) <= 2 * FEW
+    schedule.tick(1)
+    assert (len(schedule), schedule.deadline) == (0, None)

@@ -34,7 +34,7 @@ async def speakers() -> AsyncIterator[WorkerPool]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a process that ends sets no event of ours
             await asyncio.sleep(0.01)
 

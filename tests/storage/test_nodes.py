@@ -164,7 +164,7 @@ async def test_an_end_is_asked_for_durably_and_its_owner_is_woken(first: Store, 
     woken: asyncio.Queue[str] = asyncio.Queue()
     first.listen(woken.put_nowait)
     await first.accept_session("s1", ACCOUNT, flow, 10.0)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while woken.empty():  # until the listener listens, wake-ups are lost, as they may be
             assert await second.ask_for_end("s1")
             await asyncio.sleep(0.05)

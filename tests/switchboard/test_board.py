@@ -613,7 +613,7 @@ async def test_sessions_that_another_node_has_are_hung_up_and_leave_no_record(st
     bench = Bench(store)
     bench.line.answers = False
     session_id = await bench.board.accept("riders_hq", HELLO)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "dial" not in bench.line.asked:  # noqa: ASYNC110 - the line does not say when it was asked
             await asyncio.sleep(0)
     store.node_id = "what this process is called after it was given up"

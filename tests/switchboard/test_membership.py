@@ -233,7 +233,7 @@ async def test_where_nobody_else_can_be_the_lease_is_always_held() -> None:
 
 
 async def eventually(condition: Callable[[], bool], pause: Callable[[], Awaitable[None]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await pause()
 

@@ -11,7 +11,7 @@ import pytest
 
 from callwright.simulator.loopback import unused_port
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 CONFIGURATION = Path(__file__).parent / "kamailio.cfg"
 TLS_CONFIGURATION = """[server:default]
 method = TLSv1.2+

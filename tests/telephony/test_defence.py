@@ -28,7 +28,7 @@ from callwright.telephony.trunk import Trunk
 HOST = own_host()
 STRANGER = "127.0.0.2"
 NUMBER = "+6591234567"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 CHALLENGE = ("Proxy-Authenticate", 'Digest realm="example.com", nonce="f00d", qop="auth", algorithm=MD5')
 REFUSALS = {
     "REGISTER": 405,

@@ -84,7 +84,7 @@ async def test_a_caller_over_ipv6_is_picked_up() -> None:
             assert await call.answered()
             line.telephony.hang_up(received.leg_id)
             await line.until(received.leg_id, HungUp)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await call.over()
     finally:
         await carrier.stop()

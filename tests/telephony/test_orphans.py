@@ -55,7 +55,7 @@ class Desk:
         return route.dialog
 
     async def until(self, kind: type[Event]) -> Event:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not isinstance(event := await self.events.get(), kind):
                 pass
         return event
@@ -81,7 +81,7 @@ async def test_what_is_written_beforehand_is_what_the_invite_says_and_the_answer
     async with desk_with(Behaviour(answer_after_seconds=0.02)) as (desk, _):
         (before,) = decode_memos(desk.dial())
         await desk.until(Answered)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while "leg-1" not in desk.kept:  # noqa: ASYNC110 - written beside the call, and nobody is told
                 await asyncio.sleep(0.01)
         (text,) = desk.kept["leg-1"]  # the INVITE left as it was foreseen, so there was nothing to write anew
@@ -103,7 +103,7 @@ async def test_the_ack_leaves_even_when_nothing_can_be_written(away: bool) -> No
             desk.release.clear()
         desk.dial()
         await desk.until(Answered)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not any(line.startswith("ACK") for line in desk.lines("sip.sent")):  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(0.01)
         kinds = [entry.kind for entry in desk.trace.entries]
@@ -121,7 +121,7 @@ async def test_what_could_not_be_written_is_written_as_soon_as_it_can_be(away: b
             desk.release.clear()
         desk.dial()
         await desk.until(Answered)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not any(line.startswith("ACK") for line in desk.lines("sip.sent")):  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(0.01)
             desk.is_away = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.telephony.conftest import Authority
 
 MESSAGE = b"OPTIONS sip:a@example.com SIP/2.0\r\nCall-ID: x\r\nContent-Length: 2\r\n\r\nhi"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass

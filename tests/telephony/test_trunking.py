@@ -60,7 +60,7 @@ async def line_over(*trunks: Trunk) -> AsyncIterator[LoopbackLine]:
 
 async def until(look: Callable[[], bool]) -> None:
     """Wait for what nobody tells of."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not look():  # noqa: ASYNC110  there is no event for it
             await asyncio.sleep(0.01)
 

@@ -148,7 +148,7 @@ class World:
 
     async def tried(self, session_id: str, times: int) -> StoredDelivery:
         """Wait until so many tries are written down."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len((delivery := await self.delivery(session_id)).attempts) < times:  # noqa: ASYNC110 - the store tells nobody
                 await asyncio.sleep(0.002)
         return delivery
@@ -168,7 +168,7 @@ class World:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for lies in threads and sockets
             await asyncio.sleep(0.002)
 

@@ -123,32 +123,9 @@ class Node:
             if taken_up:
                 log.warning("%d sessions of an earlier process were taken up", taken_up)
             membership.serve(board, deliverer.wake)
-            exporter = Exporter(store, clock)
-            await exporter.start()
-            closers.push_async_callback(exporter.stop)
-            await closers.enter_async_context(pruned(store, clock))
-            callbacks = VerificationCallbacks(store, egress.post, clock)
-            closers.push_async_callback(callbacks.stop)
-            feed = EventFeed(store)
-            store.on_event = feed.notice
-            platform = _platform(
-                settings,
-                store,
-                egress,
-                board,
-                telephony,
-                trunks,
-                deliverer,
-                exporter,
-                recordings,
-                callbacks,
-                feed,
-                membership,
-                clock,
+            http = await _serve(
+                settings, store, egress, board, telephony, trunks, deliverer, recordings, membership, clock, closers
             )
-            http = await serve_http(Api(platform), settings.http)
-            closers.push_async_callback(http.stop)
-            closers.push_async_callback(feed.stop)
             return cls(settings, store, board, membership, telephony, deliverer, carrier, http, key, closers.pop_all())
 
     async def stop(self, drain_seconds: float) -> int:
@@ -232,7 +209,7 @@ def _board(  # one switchboard, with all that it sits between
     )
 
 
-def _platform(  # what the API is given
+async def _serve(  # the last to start: whoever is answered finds everything else up
     settings: Settings,
     store: Store,
     egress: Egress,
@@ -240,14 +217,21 @@ def _platform(  # what the API is given
     telephony: Telephony,
     trunks: Trunks,
     deliverer: Deliverer,
-    exporter: Exporter,
     recordings: Recordings,
-    callbacks: VerificationCallbacks,
-    feed: EventFeed,
     membership: Membership,
     clock: Clock,
-) -> Platform:
-    return Platform(
+    closers: Closers,
+) -> HttpServer:
+    """The API, and what works for it alone."""
+    exporter = Exporter(store, clock)
+    await exporter.start()
+    closers.push_async_callback(exporter.stop)
+    await closers.enter_async_context(pruned(store, clock))
+    callbacks = VerificationCallbacks(store, egress.post, clock)
+    closers.push_async_callback(callbacks.stop)
+    feed = EventFeed(store)
+    store.on_event = feed.notice
+    platform = Platform(
         board=board,
         store=store,
         policy_for=wiring.policies(settings, store),
@@ -265,6 +249,10 @@ def _platform(  # what the API is given
         metrics=wiring.metrics(board, telephony),
         metrics_readers=settings.metrics,
     )
+    http = await serve_http(Api(platform), settings.http)
+    closers.push_async_callback(http.stop)
+    closers.push_async_callback(feed.stop)
+    return http
 
 
 def _new_uuid() -> str:

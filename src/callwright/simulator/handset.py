@@ -246,11 +246,14 @@ class Handset:
         if self._first_beat is None:
             self._first_beat = beat
         elapsed = beat - self._first_beat
-        keys = self._keypad.take(beat)
-        if self._peer is not None and self._peer.receives:
-            self._send_beat(self._peer, elapsed, keys)
-        for key, ms in keys.told if keys is not None else ():
-            self._tell_key(key, ms)
+        pressed = self._keypad.take(beat)
+        if not pressed or pressed[-1][0] != beat:
+            pressed.append((beat, Beat()))
+        for number, keys in pressed:
+            if self._peer is not None and self._peer.receives:
+                self._send_beat(self._peer, number - self._first_beat, keys)
+            for key, ms in keys.told:
+                self._tell_key(key, ms)
         if self._sound_frames and self._clock() - self._sound_at >= self._silence_seconds:
             was_prompt, self._sound_frames = self._sound_frames >= LEAST_SOUND_FRAMES, 0
             if was_prompt:
@@ -259,14 +262,13 @@ class Handset:
             self._next_report = elapsed + REPORT_BEATS
             self._report()
 
-    def _send_beat(self, peer: Peer, elapsed: int, keys: Beat | None) -> None:
+    def _send_beat(self, peer: Peer, elapsed: int, keys: Beat) -> None:
         """What is said in this beat, and what is pressed."""
-        hushed = keys is not None and keys.hushed
-        if keys is not None and keys.tone is not None:
+        if keys.tone is not None:
             self._send(peer, self._payload_type, elapsed, g711.encode(peer.encodings[self._payload_type], keys.tone))
-        elif (self._talks or self._is_ringing) and not hushed:
+        elif (self._talks or self._is_ringing) and not keys.hushed:
             self._send(peer, self._payload_type, elapsed, self._frames[elapsed % len(self._frames)])
-        for begins, frame in keys.events if keys is not None else ():
+        for begins, frame in keys.events:
             if peer.event_payload_type is None:
                 self.keys_unsent += frame.marker
                 continue

@@ -58,9 +58,10 @@ class Keypad:
         if KeyWay.INFO in ways:
             self._beats[begins + beats].told.append((key, hold_ms))
 
-    def take(self, beat: int) -> Beat | None:
-        """What this beat asks for; beats that were missed are made up for in the order of their time, one at a call."""
-        if not self._beats:
-            return None
-        first = min(self._beats)
-        return self._beats.pop(first) if first <= beat else None
+    def take(self, beat: int) -> list[tuple[int, Beat]]:
+        """What this beat asks for, and those before it that were missed, each with its number, in their order.
+
+        What was missed is made up for at once: it keeps its place in time, for its timestamps say when it was due.
+        """
+        due = sorted(number for number in self._beats if number <= beat)
+        return [(number, self._beats.pop(number)) for number in due]

@@ -155,6 +155,11 @@ class LoopbackLine:
         """What the leg's trace says of a kind."""
         return [entry for entry in self.traces[leg_id].entries if entry.kind == kind]
 
+    def report(self, leg_id: str) -> dict[str, int]:
+        """The counts in which the leg's sound ended: sent, received, lost, late_frames …"""
+        [report] = self.entries(leg_id, "rtp.report")
+        return {name: value for name, value in report.fields.items() if isinstance(value, int)}
+
     def ladder(self, leg_id: str) -> list[str]:
         """The leg's SIP messages: `→ INVITE`, `← 180`; responses carry their method's name behind."""
         steps = []

@@ -27,6 +27,7 @@ from callwright.sip.outputs import (
 )
 from callwright.sip.profile import EXTENSIONS, METHODS
 from callwright.sip.responses import reason_phrase, response_to
+from callwright.sip.schedule import Entry
 from callwright.sip.session_timer import (
     LEAST_SECONDS,
     SessionTimer,
@@ -127,7 +128,7 @@ class Call:
         self.dialog: Dialog | None = None
         self.local_sdp = b""
         self.until: float | None = None  # when the set-up, or our word on a change, has taken too long
-        self.scheduled: float | None = None
+        self.scheduled: Entry | None = None
         self._answer: RepeatedAnswer | None = None
         self._offered: ServerTransaction | None = None  # the peer's re-INVITE or UPDATE that waits for our word
         self._change: ClientTransaction | None = None  # our re-INVITE that waits for the peer's
@@ -575,6 +576,7 @@ class Call:
         self._settle(now)
         self.state = CallState.OVER
         self.until = self._probe_until = self.timer = None
+        self._layer.schedule.note(self)
         self._layer.out.append(news)
         self._forget(self)
 

@@ -22,7 +22,7 @@ from callwright.telephony.media.plane import MediaPlane
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 
 HOST = own_host()
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Phone:

@@ -155,6 +155,23 @@ def test_a_faster_clock_on_the_other_side_never_makes_time_run_back(line: Line) 
     assert timestamps == sorted(set(timestamps))
 
 
+def test_what_came_while_we_were_away_is_relayed_whole(line: Line) -> None:
+    line.tick()
+    for sequence in range(3):
+        line.say(5_000 + sequence)
+        line.tick()
+    line.outbound.skip(20)  # a busy machine
+    line.now += 20 * 0.02
+    line.tick(2)
+    for sequence in range(3, 25):
+        line.say(5_000 + sequence)
+    assert [packet.payload == VOICE for packet in line.sent] == [False] + [True] * 25
+    assert line.steps() == [(index, 160 * index) for index in range(26)]
+    assert line.outbound.gaps == 0
+    line.tick(round(RELAY_PATIENCE_SECONDS / 0.02) + 1)
+    assert line.sent[-1].payload != VOICE
+
+
 def test_codes_are_translated_when_the_codecs_differ(line: Line) -> None:
     line.agree("PCMA", 8)
     line.relay.kinds = {0: Kind(8, g711.TRANSCODE["PCMU", "PCMA"], "PCMA")}

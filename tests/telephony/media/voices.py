@@ -21,7 +21,7 @@ from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 107}
 EVENTS = 101
 SAMPLE_RATE = 8_000
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Voice:

@@ -1,5 +1,8 @@
 """The transaction layer of one user agent: finds the machine a message belongs to and carries out what it asks for.
 
+Calls know their transactions, and transactions their users until they are over. Then they let go of them, so that what
+ended is freed at once: a circle of references would stay until the collector looks at old objects, megabytes later.
+
 Everything it has to send or tell is appended to `out`, which the user agent empties after every input. Requests that
 belong to no transaction are left to the user agent; responses that belong to none are dropped (RFC 6026 §8.9).
 """
@@ -17,7 +20,7 @@ from callwright.sip.outputs import Address, Output, Received, Transmit
 from callwright.sip.parse import serialize
 from callwright.sip.profile import AgentProfile
 from callwright.sip.responses import answer_address, sent_by_address
-from callwright.sip.schedule import Schedule
+from callwright.sip.schedule import Entry, Schedule
 from callwright.sip.streams import DEFAULT_PORTS, MOST_DATAGRAM_BYTES, TCP, UDP, StreamAddress, transport_of
 from callwright.sip.transactions.client_invite import ClientInvite
 from callwright.sip.transactions.client_other import ClientOther
@@ -74,8 +77,8 @@ class ClientTransaction:
         self.ack = b""
         self.destination = destination
         self.narrower: Address | None = None  # where to try over UDP when the connection for a large request fails
-        self.user = user
-        self.scheduled: float | None = None
+        self.user: ClientUser | None = user  # None once it is over
+        self.scheduled: Entry | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -108,7 +111,7 @@ class ServerTransaction:
         self.data = b""
         self.destination = answer_address(arrival.envelope)
         self.user = user
-        self.scheduled: float | None = None
+        self.scheduled: Entry | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -279,7 +282,8 @@ class TransactionLayer:
             return
         sequence = str(envelope.cseq)
         start_line = f"SIP/2.0 {response.status} {response.reason}"
-        self.out.append(Received(transaction.user.name, start_line, sequence, source))
+        name = "" if transaction.user is None else transaction.user.name
+        self.out.append(Received(name, start_line, sequence, source))
         self.run_client(now, transaction, transaction.machine.respond(now, response.status), (response, envelope))
 
     def run_client(
@@ -290,30 +294,33 @@ class TransactionLayer:
         received: tuple[Response, Envelope] | None = None,
     ) -> None:
         """Carry out what a client machine asked for."""
+        user = transaction.user
+        if user is None:
+            return
         if transaction.machine.over:
             self._forget_client(transaction)
-        else:
-            self.schedule.note(transaction)
+        self.schedule.note(transaction)
         if received is not None and isinstance(transaction.machine, ClientInvite):
             transaction.data = b""  # an INVITE that was answered in any way is never repeated, and calls last long
         for effect in effects:
             match effect:
                 case Effect.SEND:
-                    self.out.append(Transmit(transaction.data, transaction.destination, transaction.user.name))
+                    self.out.append(Transmit(transaction.data, transaction.destination, user.name))
                 case Effect.ACK if received is not None:
                     if not transaction.ack:
                         transaction.ack = serialize(ack_for(transaction.request, received[0]))
-                    self.out.append(Transmit(transaction.ack, transaction.destination, transaction.user.name))
+                    self.out.append(Transmit(transaction.ack, transaction.destination, user.name))
                 case Effect.DELIVER if received is not None:
-                    transaction.user.responded(now, transaction, *received)
+                    user.responded(now, transaction, *received)
                 case Effect.TIMED_OUT:
-                    transaction.user.failed(now, transaction, 408, "no response")
+                    user.failed(now, transaction, 408, "no response")
                 case Effect.UNREACHABLE if transaction.narrower is not None:
                     self._shrink(now, transaction, transaction.narrower)
                 case Effect.UNREACHABLE:
-                    transaction.user.failed(now, transaction, 503, "the network could not deliver the request")
+                    user.failed(now, transaction, 503, "the network could not deliver the request")
                 case _:
                     pass
+        let_go(transaction)
 
     def _forget_client(self, transaction: ClientTransaction) -> None:
         self._clients.pop(transaction.key, None)
@@ -381,8 +388,7 @@ class TransactionLayer:
             self._leave_destination(transaction)
             if self._merged.get(transaction.merged_key) is transaction:
                 del self._merged[transaction.merged_key]
-        else:
-            self.schedule.note(transaction)
+        self.schedule.note(transaction)
         for effect in effects:
             match effect:
                 case Effect.SEND:
@@ -395,6 +401,7 @@ class TransactionLayer:
                     self.counts["response undeliverable"] += 1
                 case _:
                     pass
+        let_go(transaction)
 
     def note_received(self, name: str, arrival: Arrival) -> None:
         """Tell that a request of this call arrived."""
@@ -435,6 +442,12 @@ class TransactionLayer:
             there.discard(transaction)
             if not there:
                 del self._by_destination[transaction.destination]
+
+
+def let_go(transaction: ClientTransaction | ServerTransaction) -> None:
+    """A transaction that is over knows its user no more."""
+    if transaction.machine.over:
+        transaction.user = None
 
 
 def let_it_pass(_now: float, _response: Response, _envelope: Envelope) -> None:

@@ -320,7 +320,10 @@ class Outbound:
 
     def skip(self, frames: int) -> None:
         """Frames whose time has passed unsent: the playback moves on without them."""
-        if self.sending and not self.is_relaying:
+        if self.is_relaying:
+            # It is we who were away, not the other call: what it said meanwhile is still to be read, and then relayed.
+            self._relayed_until += frames * self.framing.frame_seconds
+        elif self.sending:
             self._gaps += frames
             self._sequence = (self._sequence + frames) & 0xFFFF
         self._timestamp = (self._timestamp + frames * self.framing.ticks) & 0xFFFF_FFFF
