@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.table import Table
+from tests.web import Request, respond, web_server
 
 from chaos.outside import Phones, Trouble, Zygote, until
 from chaos.served import LIVE, Served, conversations, message, serving
@@ -93,24 +94,14 @@ class Receiver:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
         """Listen."""
-        server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        async with server:
+        async with web_server(self._answer) as self.port:
             yield self
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-                body = json.loads(await reader.readexactly(int(headers["content-length"])))
-                tries = self.tries.setdefault(body["payload"]["sessionId"], [])
-                wall = time.time() + self._clock.ahead_seconds
-                tries.append(Try(time.monotonic(), int(headers["webhook-timestamp"]) - wall))
-                status = "500 No" if len(tries) <= self.refusals else "200 OK"
-                writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
-                await writer.drain()
-        writer.close()
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        tries = self.tries.setdefault(json.loads(request.body)["payload"]["sessionId"], [])
+        wall = time.time() + self._clock.ahead_seconds
+        tries.append(Try(time.monotonic(), int(request.headers["webhook-timestamp"]) - wall))
+        await respond(writer, b"{}", 500 if len(tries) <= self.refusals else 200)
 
 
 @dataclass(slots=True)
@@ -158,24 +149,28 @@ class _Day:
         talking, _ = await self._post("1", TALK)
         ringing, rung = await self._post("4", "One.")
         await until(lambda: len(self._phones.calls()) == up + 2, MOST_SECONDS, "the calls")
-        before = len(self._receiver.tries[waiting])
         self._clock.jump(seconds)
-        await self._valid_until(found)
+        accepted = await self._valid_until(found)
         await until(lambda: len(self._receiver.tries[waiting]) > refusals, MOST_SECONDS, "the last try of the webhook")
         await until(lambda: all(call.ending for call in self._phones.calls()), MOST_SECONDS, "the end of the calls")
-        await until(lambda: rung in self._receiver.tries, MOST_SECONDS, "the summaries")
+        await until(lambda: {rung, *accepted} <= self._receiver.tries.keys(), MOST_SECONDS, "the summaries")
         calls = conversations(self._folder)
         found.talk_error_seconds = calls[talking][0].seconds - self._calm_seconds
         found.ring_error_seconds = calls[ringing][0].seconds - RING_SECONDS
-        tries = self._receiver.tries[waiting]
-        gaps = [later.at - sooner.at for sooner, later in itertools.pairwise(tries)]
+        gaps = [later.at - sooner.at for sooner, later in itertools.pairwise(self._receiver.tries[waiting])]
         found.retry_errors_seconds = [gap - wait for gap, wait in zip(gaps, WAITS, strict=False)]
-        found.stamp_error_seconds = max((one.stamp_error_seconds for one in tries[before:]), key=abs)
+        # Those accepted after the jump: a try of the one that waited may have come before it.
+        stamps = [one.stamp_error_seconds for session in accepted for one in self._receiver.tries[session]]
+        found.stamp_error_seconds = max(stamps, key=abs, default=0.0)
         self._judge(found)
         return found
 
-    async def _valid_until(self, found: Jump) -> None:
-        """What the server knew when it started counts: a minute from then on is to come, and a minute ago is over."""
+    async def _valid_until(self, found: Jump) -> list[str]:
+        """What the server knew when it started counts: a minute from then on is to come, and a minute ago is over.
+
+        The sessions that were accepted; what should have been and was not is a fault.
+        """
+        accepted = []
         for minutes, wanted in ((1, 200), (-1, 422)):
             until_then = datetime.fromtimestamp(time.time() + 60 * minutes, UTC)
             body = self._body("1", "One.")[1]
@@ -183,6 +178,9 @@ class _Day:
             answer = await self._served.ask("POST", "/callflows", body)
             if answer.status != wanted or (wanted == 422 and answer.body["statusCode"] != -1015):
                 found.faults.append(f"valid until {minutes} minutes from now: HTTP {answer.status} {answer.body}")
+            elif wanted == 200:
+                accepted.append(str(answer.body["sessionId"]))
+        return accepted
 
     def _judge(self, found: Jump) -> None:
         errors = {

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.peers import PeerTrouble, start_sipp
+from tests.web import Request, respond, web_server
+
 CALLEE = Path(__file__).parent / "callee.xml"
 CLICK_MS = 1
 ENDINGS = ("ended", "left", "cancelled", "orphan")
@@ -70,16 +73,14 @@ class Phones:
         """One SIPp for any number of calls."""
         port, media = free_port(), free_port() & ~1
         log = folder / "calls.log"
-        with (folder / "sipp.out").open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                "sipp", "-sf", str(CALLEE), "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(media),
-                "-trace_logs", "-log_file", str(log), "-nostdin", "-trace_err", "-error_file", str(folder / "sipp.err"),
-                "-timer_resol", "10", "-default_behaviors", "none", cwd=folder, stdout=output, stderr=output,
-            )  # fmt: skip
         try:
-            await until(lambda: _is_bound(port) or process.returncode is not None, 20, "SIPp")
-            if process.returncode is not None:
-                raise Trouble(f"SIPp ended: {(folder / 'sipp.out').read_text()[-800:]}")
+            process = await start_sipp(
+                "sipp", CALLEE, port, folder, "-mi", "127.0.0.1", "-mp", str(media),
+                "-trace_logs", "-log_file", str(log), "-timer_resol", "10", "-default_behaviors", "none",
+            )  # fmt: skip
+        except (PeerTrouble, TimeoutError) as trouble:
+            raise Trouble(f"SIPp did not start: {trouble}") from trouble
+        try:
             yield cls(port, log)
         finally:
             with suppress(ProcessLookupError):
@@ -97,11 +98,6 @@ class Phones:
         return [CallSeen(number, call_id, ending) for (number, call_id), ending in begun.items()]
 
 
-def _is_bound(port: int) -> bool:
-    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(int(line.split()[1].rpartition(":")[2], 16) == port for line in lines)
-
-
 class Customer:
     """A web server that takes summaries, counts them, and answers questions with a hang-up."""
 
@@ -113,30 +109,17 @@ class Customer:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
         """Listen."""
-        server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        async with server:
+        async with web_server(self._answer) as self.port:
             yield self
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                headers = {
-                    name.lower(): value.strip()
-                    for name, _, value in (line.partition(":") for line in head.split("\r\n"))
-                }
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                path = head.split(" ", 2)[1]
-                answer = b"{}"
-                if path == "/vss":
-                    session_id = json.loads(body)["payload"]["sessionId"]
-                    self.summaries[session_id].append((headers["webhook-id"], body))
-                elif path == "/vca":
-                    answer = b'{"callflow": [{"action": "hangup"}]}'
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
-                await writer.drain()
-        writer.close()
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        answer = b"{}"
+        if request.path == "/vss":
+            session_id = json.loads(request.body)["payload"]["sessionId"]
+            self.summaries[session_id].append((request.headers["webhook-id"], request.body))
+        elif request.path == "/vca":
+            answer = b'{"callflow": [{"action": "hangup"}]}'
+        await respond(writer, answer)
 
 
 async def request(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bench.rig.rig import Rig, free_port
 from bench.rig.trouble import ServerTrouble
+from tests.peers import PeerTrouble, start_sipp
 
 HOST = "127.0.0.1"
 SCENARIO = Path(__file__).parent / "sipp" / "answer.xml"
-LISTENS_SECONDS = 10.0
 END_SECONDS = 60.0
 PAIR_ATTEMPTS = 100
 
@@ -40,17 +40,14 @@ class SippRig(Rig):
         ears = _ears()
         for ear in ears:
             self._closers.callback(ear.close)
-        with (self._folder / "out").open("wb") as out:
-            self._process = await asyncio.create_subprocess_exec(
-                program, "-sf", str(SCENARIO), "-i", HOST, "-p", str(self._port), "-nostdin",
-                "-key", "ear", str(ears[0].getsockname()[1]), "-trace_stat", "-stf", str(self._folder / "statistics"),
-                "-trace_err", "-error_file", str(self._folder / "errors"),
-                stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, cwd=self._folder,
+        try:
+            self._process = await start_sipp(
+                program, SCENARIO, self._port, self._folder, "-key", "ear", str(ears[0].getsockname()[1]),
+                "-trace_stat", "-stf", str(self._folder / "statistics"),
             )  # fmt: skip
+        except PeerTrouble as trouble:
+            raise ServerTrouble(str(trouble)) from trouble
         self._closers.push_async_callback(self.end)
-        async with asyncio.timeout(LISTENS_SECONDS):
-            while not _is_bound(self._port):  # noqa: ASYNC110 - SIPp does not say when it listens
-                await asyncio.sleep(0.02)
 
     async def end(self) -> tuple[int, int]:
         """No more calls: (calls that went as they should, calls that did not)."""
@@ -85,8 +82,3 @@ def _ears() -> tuple[socket.socket, socket.socket]:
         rtp.close()
         rtcp.close()
     raise ServerTrouble("no two neighbouring ports are free")
-
-
-def _is_bound(port: int) -> bool:
-    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(int(line.split()[1].rpartition(":")[2], 16) == port for line in lines)

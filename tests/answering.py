@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self
 
 from tests.customers import CALLER, Json, News, Posted
+from tests.web import Request, respond, web_server
 
 Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
 """Writes an answer, or does something else to whoever waits for one."""
@@ -42,13 +43,11 @@ HANGUP: Json = {"action": "hangup"}
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def body(content: bytes, status: int = 200, *headers: str) -> Answering:
+def body(content: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Answering:
     """A whole answer."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
-        head = [f"HTTP/1.1 {status} Answer", f"Content-Length: {len(content)}", *headers, "", ""]
-        writer.write("\r\n".join(head).encode() + content)
-        await writer.drain()
+        await respond(writer, content, status, headers)
 
     return answer
 
@@ -109,46 +108,20 @@ class Answerer:
         self.posted: list[Posted] = []
         self.news = News()
         self._port = 0
-        self._connections: set[asyncio.Task[None]] = set()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self._port}{path}"
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self._port = server.sockets[0].getsockname()[1]
-        try:
+        async with web_server(self._answer) as self._port:
             yield self
-        finally:
-            server.close()
-            for task in tuple(self._connections):
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-            await server.wait_closed()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while True:
-                    await self._exchange(reader, writer)
-        finally:
-            writer.close()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        path = head[0].split(" ")[1]
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        raw = await reader.readexactly(int(headers["content-length"]))
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         answer = NOTHING
-        if path == "/vca" and self.answers:
+        if request.path == "/vca" and self.answers:
             answer = self.answers.pop(0)
-        self.posted.append(Posted(path, headers, json.loads(raw), raw))
+        self.posted.append(Posted(request.path, request.headers, json.loads(request.body), request.body))
         self.news.tell()
         await answer(writer)
 

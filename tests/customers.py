@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 import httpx
+from tests.web import Request, respond, web_server
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -80,55 +81,26 @@ class Web:
         "statuses of the next POSTs; 200 when it is empty"
         self.news = News()
         self._port = 0
-        self._connections: set[asyncio.Task[None]] = set()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self._port}{path}"
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self._port = server.sockets[0].getsockname()[1]
-        try:
+        async with web_server(self._answer) as self._port:
             yield self
-        finally:
-            server.close()
-            for task in tuple(self._connections):
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-            await server.wait_closed()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._converse(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while True:
-                    await self._exchange(reader, writer)
-        finally:
-            writer.close()
-
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        method, path, _ = head[0].split(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        if method == "POST":
-            self.posted.append(Posted(path, headers, json.loads(body), body))
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.method == "POST":
+            self.posted.append(Posted(request.path, request.headers, json.loads(request.body), request.body))
             page = Page(b"{}", self.answers.pop(0) if self.answers else 200)
         else:
-            self.fetched.append(path)
-            page = self.pages.get(path, Page(b"not here", 404))
+            self.fetched.append(request.path)
+            page = self.pages.get(request.path, Page(b"not here", 404))
         self.news.tell()
         if page.release is not None:
             await page.release.wait()
-        lines = [f"HTTP/1.1 {page.status} Answer", f"Content-Length: {len(page.body)}"]
-        lines += [f"{name}: {value}" for name, value in page.headers.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode() + page.body)
-        await writer.drain()
+        await respond(writer, page.body, page.status, page.headers)
 
 
 def check_summary(body: Json, session_id: str, sub_account: str) -> Json:
@@ -206,6 +178,10 @@ class Story:
     def kinds(self) -> list[str]:
         return [happened.kind for happened in self.entries]
 
+    def at(self, kind: str, place: int = 0) -> float:
+        """When the first entry of a kind was made, or the one after so many."""
+        return [happened.at for happened in self.entries if happened.kind == kind][place]
+
     def all(self, kind: str) -> list[Json]:
         return [happened.fields for happened in self.entries if happened.kind == kind]
 
@@ -213,6 +189,11 @@ class Story:
         """The fields of the one entry of a kind."""
         (fields,) = self.all(kind)
         return fields
+
+    @property
+    def spoken(self) -> list[str]:
+        """The keys of all texts, in the order in which they were asked for: `speech.cache` has that of readiness."""
+        return [str(chosen["key"]) for chosen in self.all("speech.voice")]
 
     @property
     def skipped_ms(self) -> int:

@@ -132,12 +132,15 @@ class Postgres:
     def create(self, template: str = EMPTY) -> str:
         """A new database, as a copy of `template` (that nobody is connected to); its name."""
         name = f"test{next(self._names)}"
-        self._ask(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        return name
+        make = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY wal_log")
+        give_up_at = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._ask(make.format(sql.Identifier(name), sql.Identifier(template)))
+            except psycopg.errors.ObjectInUse:  # who left it is not gone yet; the server itself waits five seconds
+                assert time.monotonic() < give_up_at, f"{template} is in use"
+            else:
+                return name
 
     def drop(self, database: str) -> None:
         """Remove a database, whoever is connected to it."""

@@ -18,24 +18,38 @@ from tests.customers import PATIENCE_SECONDS, Customer, News, Web
 
 PORTS_OF_A_WORKER = 2_000
 PORTS_OF_A_NODE = 40
-
-
-def unused_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port of the loopback address that nobody has now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
+SINGLE_PORTS_OF_A_WORKER = 500
 
 _node_numbers = itertools.count()
+_port_numbers = itertools.count(os.getpid())
+
+
+def _worker() -> int:
+    """The number of this process among those that share the tests."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def unused_port() -> int:
+    """A port of the loopback address that nobody has now, for UDP and for TCP, and that nobody is given by chance.
+
+    What the system hands out will not do for a program that is killed and started again, nor for an address where
+    nobody shall be: somebody else may be given it meanwhile. And a port that a TCP connection had cannot be listened on
+    for a minute after it, though it is free for UDP; after thousands of requests that is one port in twelve.
+    """
+    first = 2_000 + _worker() % 6 * SINGLE_PORTS_OF_A_WORKER
+    for number in itertools.islice(_port_numbers, SINGLE_PORTS_OF_A_WORKER):
+        port = first + number % SINGLE_PORTS_OF_A_WORKER
+        with contextlib.suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no port from {first} on is free")
 
 
 def own_rtp_ports() -> str:
     """A range of RTP ports for one node, below the ports that the system hands out, apart from other workers'."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     place = next(_node_numbers) % (PORTS_OF_A_WORKER // PORTS_OF_A_NODE)
-    first = 10_000 + worker * PORTS_OF_A_WORKER + place * PORTS_OF_A_NODE
+    first = 10_000 + _worker() * PORTS_OF_A_WORKER + place * PORTS_OF_A_NODE
     return f"{first}-{first + PORTS_OF_A_NODE - 1}"
 
 
@@ -79,15 +93,22 @@ class Program:
         self._news.tell()
 
     async def says(self, pattern: str) -> re.Match[str]:
-        """Wait until its standard output or error matches."""
+        """Wait until its standard output or error matches: whole lines, because a read may end inside one."""
 
         def look() -> re.Match[str] | None:
-            found = re.search(pattern, self.out) or re.search(pattern, self.err)
-            if found is None and all(reader.done() for reader in self._readers):
+            is_over = all(reader.done() for reader in self._readers)
+            for said in (self.out, self.err):
+                found = re.search(pattern, said if is_over else said[: said.rfind("\n") + 1])
+                if found is not None:
+                    return found
+            if is_over:
                 raise AssertionError(f"it ended without {pattern!r}:\n{self.out}\n{self.err}")
-            return found
+            return None
 
-        return await self._news.until(look)
+        try:
+            return await self._news.until(look)
+        except TimeoutError:
+            raise AssertionError(f"it did not say {pattern!r}, but this:\n{self.out}\n{self.err}") from None
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -105,6 +126,7 @@ class Program:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
         await self.end()
+        print(f"--- what {self.pid} said ---\n{self.out}\n{self.err}")  # noqa: T201  pytest shows it of tests that fail
 
 
 class Shell:

@@ -21,7 +21,7 @@ from bench.rig.trouble import ServerTrouble, UnexpectedAnswer
 
 KEY = "cw_the-key-of-the-measurements"
 SUB_ACCOUNT = "riders_hq"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 MOST_OF_LOG = 4_000
 PAIR_ATTEMPTS = 100
@@ -149,11 +149,14 @@ class Rig:
             sys.executable, "-m", "callwright", "run", stdout=log, stderr=log, env=environment, cwd=folder
         )
         self._closers.push_async_callback(end, process)
-        async with asyncio.timeout(START_SECONDS):
-            while not await self._is_ready():
-                if process.returncode is not None:
-                    raise self._trouble("the server did not start")
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._is_ready():
+                    if process.returncode is not None:
+                        raise self._trouble(f"the server did not start; it ended with status {process.returncode}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise self._trouble(f"the server was not ready after {START_SECONDS:g} s") from None
         return process
 
     def _trouble(self, what: str) -> ServerTrouble:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from chaos.served import Conversation
+from tests import needs
 from tests.postgres import programs as postgres_programs
 
 from chaos import clock, database, disk
@@ -19,12 +20,8 @@ def need(found: object, what: str) -> None:
         pytest.skip(what)
 
 
-def sipp() -> bool:
-    return any((Path(folder) / "sipp").exists() for folder in os.environ["PATH"].split(os.pathsep))
-
-
 async def test_postgresql_that_is_restarted_killed_and_stopped_loses_nothing(tmp_path: Path) -> None:
-    need(sipp(), "SIPp is missing; scripts/install-peers installs it")
+    needs.need("sipp")
     need(postgres_programs(), "PostgreSQL is missing; scripts/install-peers installs it")
     outcome = await database.bad_days(tmp_path, 30, 5.0, 1, calm_seconds=1.0, away_seconds=1.5)
     assert outcome.sessions + outcome.refused == 30
@@ -33,7 +30,7 @@ async def test_postgresql_that_is_restarted_killed_and_stopped_loses_nothing(tmp
 
 
 async def test_a_full_disk_refuses_and_recovers_without_a_restart(tmp_path: Path) -> None:
-    need(sipp(), "SIPp is missing; scripts/install-peers installs it")
+    needs.need("sipp")
     need(disk.can_mount(), "mounting a small disk takes root")
     outcome = await disk.bad_day(tmp_path, 12, calls=3, refusals=10)
     assert outcome.calls_up == 4
@@ -42,7 +39,7 @@ async def test_a_full_disk_refuses_and_recovers_without_a_restart(tmp_path: Path
 
 
 async def test_a_wall_clock_that_jumps_moves_no_timer(tmp_path: Path) -> None:
-    need(sipp(), "SIPp is missing; scripts/install-peers installs it")
+    needs.need("sipp")
     need(clock.library(), "libfaketime is missing; scripts/install-peers installs it")
     (ahead, back) = await clock.bad_day(tmp_path, (clock.DAY, -clock.HOUR), refusals=1)
     assert not ahead.faults + back.faults

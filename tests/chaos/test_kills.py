@@ -4,14 +4,13 @@
 """
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from chaos.points import POINTS
+from tests.needs import need
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
@@ -24,10 +23,7 @@ SHORT = (
 
 @pytest.fixture(autouse=True, scope="module")
 def _sipp_is_installed() -> None:
-    if shutil.which("sipp") is None:
-        if os.environ.get("CI"):
-            pytest.fail("SIPp is missing: scripts/install-peers installs it")
-        pytest.skip("SIPp is not installed (Debian's sip-tester)")
+    need("sipp")
 
 
 def test_there_are_points_enough() -> None:

@@ -1,11 +1,11 @@
 """A call that the trunk sends back to us: through Kamailio, with digest, over each transport; and to SIPp's echo."""
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.needs import need
 from tests.telephony.kamailio_peer import kamailio, need_kamailio
 
 from callwright.doctor.examine import Wish, examine
@@ -58,9 +58,7 @@ async def test_a_wrong_password_at_kamailio(tmp_path: Path, authority: "Authorit
 
 
 async def test_an_echo_of_sipps(tmp_path: Path) -> None:
-    program = shutil.which("sipp")
-    if program is None:
-        pytest.skip("SIPp is not installed (Debian's sip-tester)")
+    program = need("sipp")
     host, port = own_host(), unused_port(own_host())
     words = [program, "-sn", "uas", "-i", host, "-p", str(port), "-mi", host, "-mp", str(unused_port(host) & ~1)]
     words += ["-rtp_echo", "-nostdin"]

@@ -1,15 +1,14 @@
 """SIPp as the callee behind a trunk: endings and sound with a SIP and RTP stack that is not ours."""
 
-import asyncio
 import csv
-import os
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from tests.needs import need
+from tests.peers import is_bound, until
 
 from callwright.rtp.sampling import SAMPLED_ONE_IN
 
@@ -27,10 +26,7 @@ LONG_TEXT = "This message is long enough to be cut off in the middle, because it
 
 @pytest.fixture(autouse=True, scope="module")
 def _sipp_is_installed() -> None:
-    if shutil.which("sipp") is None:
-        if os.environ.get("CI"):
-            pytest.fail("SIPp is missing: scripts/install-peers installs it")
-        pytest.skip("SIPp is not installed (Debian's sip-tester)")
+    need("sipp")
 
 
 class Callee:
@@ -67,18 +63,6 @@ class Sipp:
         await until(lambda: is_bound(self._port) or program.is_over)
         assert not program.is_over, (await program.end()).err
         return Callee(program, statistics)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - SIPp does not say when it listens, nor when it stopped
-            await asyncio.sleep(0.02)
-
-
-def is_bound(port: int) -> bool:
-    """Whether somebody listens on the UDP port, without taking it for a moment."""
-    sockets = Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(int(line.split()[1].rpartition(":")[2], 16) == port for line in sockets)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,12 +1,12 @@
 """SIPp calls a virtual number and presses keys: telephone-events and tones of a sender that is not ours."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.answering import HANGUP, Answerer, ask, flow, say, virtual_number
+from tests.needs import need
 
 from callwright.audio import g711, tones
 
@@ -22,10 +22,7 @@ SCENARIOS = Path(__file__).parent / "sipp"
 
 @pytest.fixture(autouse=True, scope="module")
 def _sipp_is_installed() -> None:
-    if shutil.which("sipp") is None:
-        if os.environ.get("CI"):
-            pytest.fail("SIPp is missing: scripts/install-peers installs it")
-        pytest.skip("SIPp is not installed (Debian's sip-tester)")
+    need("sipp")
 
 
 @pytest.mark.parametrize("way", ["telephone-event", "tone"])

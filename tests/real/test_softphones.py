@@ -1,9 +1,7 @@
 """baresip and linphone as callees behind a trunk: telephones that nobody here wrote hear the message."""
 
-import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.needs import need
+from tests.peers import is_bound, until
 
 from callwright.audio import wav
 from callwright.audio.compare import likeness
@@ -63,26 +63,6 @@ enabled=0
 capture=0
 display=0
 """
-
-
-def need(program: str) -> None:
-    """Skip without the program; fail where it must be."""
-    if shutil.which(program) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} is missing: scripts/install-peers installs it")
-        pytest.skip(f"{program} is not installed")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - the telephones do not say when they listen
-            await asyncio.sleep(0.02)
-
-
-def is_bound(port: int) -> bool:
-    """Whether somebody listens on the UDP port, without taking it for a moment."""
-    sockets = Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(int(line.split()[1].rpartition(":")[2], 16) == port for line in sockets)
 
 
 async def baresip(shell: "Shell", port: int, account: str) -> "Program":

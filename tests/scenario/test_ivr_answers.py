@@ -74,7 +74,7 @@ async def test_an_answer_that_asks_for_nothing_ends_the_call_well(
         pytest.param(flow(say("Hello."), validUntil="2020-01-01T00:00:00Z"), -2003, 1, id="too old"),
         pytest.param(body(b"{}", 404), -2002, 1, id="not found"),
         pytest.param(body(b"{}", 500), -2002, 1, id="a server that fails"),
-        pytest.param(body(b"", 302, "Location: http://127.0.0.1:1/"), -2002, 1, id="a redirect"),
+        pytest.param(body(b"", 302, {"Location": "http://127.0.0.1:1/"}), -2002, 1, id="a redirect"),
         pytest.param(endless, -2003, 1, id="ten gigabytes"),
         pytest.param(dies, -2002, 2, id="dies in the middle"),
     ],

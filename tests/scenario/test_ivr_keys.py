@@ -1,9 +1,11 @@
 """Story: a menu is heard, keys are pressed in every way that phones press them, and the customer reads them."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.answering import HANGUP, Answerer, ask, flow, make_call, say
+from tests.customers import PATIENCE_SECONDS
 from tests.hearing import place_ms
 
 from callwright.audio.compare import likeness
@@ -19,6 +21,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 MENU = "For sales press one, for everything else press two"
 SOON = 0.1
 PAUSE = 0.3
+PATIENT_MS = 60_000
+"""A phone on a busy machine presses late."""
+LONG_ENOUGH = "Please press a key now"
+"""For a phone to know it for a prompt, though a busy machine leaves some of it out."""
 
 
 def reacts(*keys: str, ways: tuple[KeyWay, ...] = (KeyWay.EVENT,), codec: str = "PCMU") -> Behaviour:
@@ -46,7 +52,7 @@ WAYS: tuple[tuple[tuple[KeyWay, ...], str], ...] = (
 async def test_a_key_is_read_once_however_it_is_pressed(site: "Site", customer: "Customer", answerer: Answerer) -> None:
     await answerer.register(customer, "VCA")
     answerer.answers = [flow(say("Sales are closed."), HANGUP)] * len(WAYS)
-    menu = ask(MENU, maxDigits=3, digitTimeout=500, overallTimeout=3000)
+    menu = ask(MENU, maxDigits=3, digitTimeout=500, overallTimeout=PATIENT_MS)
     sessions = [
         await customer.send(make_call(site.phone(reacts("1", ways=ways, codec=codec))), menu) for ways, codec in WAYS
     ]
@@ -57,7 +63,7 @@ async def test_a_key_is_read_once_however_it_is_pressed(site: "Site", customer: 
         story = await customer.story(session_id)
         assert story.only("event.DigitPressed")["digit"] == "1"
         heard = await site.recording(session_id)
-        prompts = [site.prompt(made["key"], codec) for made in story.all("speech.cache")]
+        prompts = [site.prompt(key, codec) for key in story.spoken]
         places = [place_ms(heard, prompt, story.skipped_ms) for prompt in prompts]
         assert places == sorted(places), "first the menu, then the answer"
 
@@ -65,8 +71,9 @@ async def test_a_key_is_read_once_however_it_is_pressed(site: "Site", customer: 
 async def test_the_first_key_cuts_the_prompt_short(site: "Site", customer: "Customer", answerer: Answerer) -> None:
     await answerer.register(customer, "VCA")
     answerer.answers = [flow(HANGUP)]
-    number = site.phone(Behaviour(answer_after_seconds=SOON, press=(Press(0.8, "2"),)))
+    number = site.phone(Behaviour(answer_after_seconds=SOON))
     session_id = await customer.send(make_call(number), ask(MENU))
+    await press_within_a_prompt(site, number, "2")
     assert await captured(customer, answerer, session_id) == ["2"]
     story = await customer.story(session_id)
     assert story.only("event.PlaybackFinished")["completed"] is False
@@ -74,6 +81,17 @@ async def test_the_first_key_cuts_the_prompt_short(site: "Site", customer: "Cust
     heard = await site.recording(session_id)
     assert place_ms(heard, prompt[: 8000 // 2], story.skipped_ms) >= 0
     assert likeness(heard, prompt).missing_ms > story.skipped_ms + 300
+
+
+async def press_within_a_prompt(site: "Site", number: str, keys: str) -> None:
+    """Press when the phone has heard some of it, however late that is."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            for call_id, phone in site.carrier._phones.items():
+                if phone.number == number and phone.handset._sound_frames >= 40:
+                    site.carrier.press(call_id, Press(0.0, keys))
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def test_levels_are_told_apart_by_the_ids_that_the_customer_gave_them(
@@ -112,7 +130,7 @@ async def test_digits_lie_where_the_endpoint_wants_them(
     site: "Site", customer: "Customer", answerer: Answerer, version: int
 ) -> None:
     await answerer.register(customer, "VCA", payloadVersion=version)
-    session_id = await customer.send(make_call(site.phone(reacts("7"))), ask("Press."))
+    session_id = await customer.send(make_call(site.phone(reacts("7"))), ask(LONG_ENOUGH))
     await customer.summary(session_id)
     (question,) = answerer.questions(session_id)
     places: dict[int, Json] = {1: {"dtmf": "7"}, 2: {"eventData": "7"}, 3: {"eventData": {"dtmf": "7"}}}
@@ -127,11 +145,12 @@ async def test_nobody_presses_anything_in_any_try(site: "Site", customer: "Custo
     summary = await customer.summary(session_id)
     assert (summary["sessionStatus"], summary["lastAction"]) == ("COMPLETED", "SAY_AND_CAPTURE")
     story = await customer.story(session_id)
-    prompt, failure = (site.prompt(made["key"]) for made in story.all("speech.cache"))
+    prompt, failure = (site.prompt(key) for key in story.spoken)
     heard = (await site.recording(session_id)).copy()
     assert len(story.all("command.Play")) == 4
     for sound in (prompt, failure):
-        for _ in range(2):  # found, and with that place cut out found again
+        # Found, and with that place cut out found again; but short words with a hole are taken for each other.
+        for _ in range(1 if story.skipped_ms else 2):
             place = round(place_ms(heard, sound, story.skipped_ms) * 8)
             heard[place : place + len(sound)] = 0
 
@@ -156,8 +175,8 @@ async def test_too_few_keys_fail_the_try_and_the_next_one_succeeds(
     played = [command["prompt_id"].rpartition(".")[2] for command in story.all("command.Play")]
     assert played == ["prompt", "failure", "prompt", "success"]
     heard = await site.recording(session_id)
-    for made in story.all("speech.cache"):
-        assert place_ms(heard, site.prompt(made["key"]), story.skipped_ms) >= 0
+    for key in story.spoken:
+        assert place_ms(heard, site.prompt(key), story.skipped_ms) >= 0
 
 
 ENDS: "tuple[tuple[str, Json, str | None], ...]" = (
@@ -165,7 +184,7 @@ ENDS: "tuple[tuple[str, Json, str | None], ...]" = (
     ("12#", {"completeOnHash": False, "maxDigits": 3}, "12#"),
     ("1234", {"completeOnHash": False, "maxDigits": 3}, "123"),
     ("*0", {"maxDigits": 2}, "*0"),
-    ("5", {"maxDigits": 4, "digitTimeout": 300, "overallTimeout": 5000}, "5"),
+    ("5", {"maxDigits": 4, "digitTimeout": 300, "overallTimeout": PATIENT_MS}, "5"),
     ("5", {"maxDigits": 4, "minDigits": 2, "digitTimeout": 300, "overallTimeout": 5000}, None),
     ("5", {"maxDigits": 4, "overallTimeout": 500}, None),
     ("#", {"maxDigits": 4}, None),
@@ -176,7 +195,10 @@ ENDS: "tuple[tuple[str, Json, str | None], ...]" = (
 async def test_what_ends_an_input(site: "Site", customer: "Customer", answerer: Answerer) -> None:
     await answerer.register(customer, "VCA")
     sessions = [
-        await customer.send(make_call(site.phone(reacts(keys))), ask("Press.", **wanted)) for keys, wanted, _ in ENDS
+        await customer.send(
+            make_call(site.phone(reacts(keys))), ask(LONG_ENOUGH, **{"overallTimeout": PATIENT_MS, **wanted})
+        )
+        for keys, wanted, _ in ENDS
     ]
     read = [await captured(customer, answerer, session_id) for session_id in sessions]
     assert read == [[expected] for _, _, expected in ENDS]

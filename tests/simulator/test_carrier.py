@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.hearing import tone_ms
 
 from callwright.audio import g711, tones
 from callwright.audio.compare import find_tones
@@ -208,7 +209,7 @@ async def test_before_the_answer_the_network_plays_a_ringing_tone() -> None:
         loop = asyncio.get_running_loop()
         codes = [rtp.parse(await loop.sock_recv(caller.rtp_socket, 2048)).payload for _ in range(15)]
         tone = g711.decode("PCMU", b"".join(codes))
-        assert find_tones(tone, most=1) == [pytest.approx(425.0, abs=4.0)]
+        assert tone_ms(tone, 425.0) == 300  # frame by frame: a busy machine leaves some out
 
 
 async def test_a_callee_hangs_up_by_script_and_by_hand() -> None:

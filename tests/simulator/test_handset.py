@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests.hearing import tone_ms
 
 from callwright.audio import g711, tones
 from callwright.audio.compare import find_tones
@@ -159,7 +160,7 @@ async def test_before_the_answer_a_ringing_tone_is_heard(
     handset.connect(Peer("127.0.0.1", caller.port, {0: "PCMU"}))
     handset.ring()
     codes = b"".join([(await caller.next_packet()).payload for _ in range(15)])
-    assert find_tones(g711.decode("PCMU", codes), most=1) == [pytest.approx(425.0, abs=4.0)]
+    assert tone_ms(g711.decode("PCMU", codes), 425.0) == 300  # frame by frame: a busy machine leaves some out
 
 
 async def test_a_handset_says_its_tones_and_presses_keys(
@@ -196,6 +197,7 @@ async def test_a_key_is_one_tone_however_late_its_parts_are_sent(
     for packet in packets:
         keys += detector.receive(packet, g711.decode("PCMU", packet.payload))
     assert keys == ["5"]
+    assert handset.beats_missed >= 4
 
 
 async def test_keys_that_the_peer_does_not_take_are_counted(

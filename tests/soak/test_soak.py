@@ -1,8 +1,6 @@
 """Both soaks in small, on real processes: everything that does not need time or a quiet machine is judged."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 from soak.attack import BENDS, MARK, METHODS, shots
 from soak.verdict import Promise, Verdict
+from tests.needs import need
 
 from callwright.sip.message import Request
 from callwright.sip.parse import parse
@@ -40,10 +39,7 @@ def test_live_calls_and_new_ones_outlast_a_flood() -> None:
 
 @pytest.mark.real
 def test_sessions_leave_nothing_behind() -> None:
-    if shutil.which("sipp") is None:
-        if os.environ.get("CI"):
-            pytest.fail("SIPp is missing: scripts/install-peers installs it")
-        pytest.skip("SIPp is not installed (Debian's sip-tester)")
+    need("sipp")
     promises = soaked("leak", "--seconds", "3", "--rate", "5")
     assert promises["sessions"].value == 15
     assert promises["calls that SIPp found right"].value == 18  # with those that warm it up

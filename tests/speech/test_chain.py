@@ -98,9 +98,17 @@ async def test_the_very_voice_comes_before_the_order(installation: Installation)
             "voice": "Emma/neural",
             "fallback": False,
             "speed": 1.0,
+            "key": emma.key[:16],
             "skipped": "azure: it does not have en-GB-Emma itself",
         },
-        {"profile": EMILY, "engine": "azure", "voice": EMILY, "fallback": False, "speed": 1.0},
+        {
+            "profile": EMILY,
+            "engine": "azure",
+            "voice": EMILY,
+            "fallback": False,
+            "speed": 1.0,
+            "key": emily.key[:16],
+        },
     ]
 
 

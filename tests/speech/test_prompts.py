@@ -106,7 +106,19 @@ async def test_a_text_is_spoken_once_and_kept(prompts: Prompts, trace: Trace) ->
         "voice": "gmw/en+f2",
         "fallback": True,
         "speed": 1.0,
+        "key": first.key[:16],
     }
+
+
+async def test_of_texts_made_side_by_side_the_record_tells_which_is_which(prompts: Prompts) -> None:
+    await prompts.speech("Short.", EMILY, 1.0, Trace("before"))
+    trace = Trace("both")
+    long, short = await asyncio.gather(
+        prompts.speech(SENTENCE * 3, EMILY, 1.0, trace),  # asked for first, ready last
+        prompts.speech("Short.", EMILY, 1.0, trace),
+    )
+    assert [entry["key"] for entry in entries(trace, "speech.voice")] == [long.key[:16], short.key[:16]]
+    assert [entry["key"] for entry in entries(trace, "speech.cache")] == [short.key[:16], long.key[:16]]
 
 
 async def test_a_restart_finds_the_spoken_text_again(

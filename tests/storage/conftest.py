@@ -67,7 +67,7 @@ def url(kind: str, database: Path, request: pytest.FixtureRequest) -> str:
 async def open_store(url: str, kind: str, database: Path, clock: HandClock) -> AsyncIterator[OpenStore]:
     """Opens stores on the test's one database, and closes them at the end."""
     opened: list[Store] = []
-    patience = 0.9 if kind == "sqlite" else 30.0  # a busy machine is no failure
+    patience = 0.9 if kind == "sqlite" else 120.0  # a busy machine is no failure
 
     async def open_one(*, exclusive: bool = True, busy_timeout_seconds: float | None = None) -> Store:
         store = await Store.open(

@@ -1,7 +1,6 @@
 """Several nodes on one PostgreSQL: whose sessions are whose, and what a node that was given up may still do."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from callwright.errors import StorageError
 from callwright.storage import nodes
 from callwright.storage.records import SessionState, WebhookKind
 from callwright.storage.store import Store
+from callwright.telemetry.clock import Clock
 from callwright.telemetry.trace import Trace
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ ACCOUNT = "riders_hq"
 
 
 @pytest.fixture
-async def open_node(tmp_path: Path, postgres_url: str) -> "AsyncIterator[OpenNode]":
-    """Opens stores of nodes with those names, all on one database."""
+async def open_node(tmp_path: Path, postgres_url: str, clock: Clock) -> "AsyncIterator[OpenNode]":
+    """Opens stores of nodes with those names, all on one database; no lease runs out by itself."""
     opened: list[Store] = []
 
     async def open_one(name: str) -> Store:
@@ -35,9 +35,10 @@ async def open_node(tmp_path: Path, postgres_url: str) -> "AsyncIterator[OpenNod
         store = await Store.open(
             postgres_url,
             folder=folder,
+            clock=clock,
             key_file=tmp_path / "secrets.key",
             exclusive=False,
-            busy_timeout_seconds=30.0,
+            busy_timeout_seconds=120.0,
         )
         opened.append(store)
         await store.begin_node(store.node_id, name, f"http://{name}.example.com:8080")
@@ -184,7 +185,7 @@ async def test_a_ticket_is_for_one_session_and_one_minute(first: Store, second: 
     assert not second.is_good_ticket(ticket[:-4] + "AAAA", "s1")
     assert not second.is_good_ticket("", "s1")
     assert not second.is_good_ticket("no base64 at all é", "s1")
-    second._clock = lambda: time.time() + 120.0
+    second._clock = lambda: first._clock() + 120.0
     assert not second.is_good_ticket(ticket, "s1")
 
 

@@ -27,7 +27,7 @@ from callwright.storage.schema import SCHEMA_REVISION
 from callwright.storage.store import Store
 from callwright.telemetry.trace import Trace
 
-PATIENT = 30.0
+PATIENT = 120.0
 NOBODYS_URL = "postgresql://callwright:canary@127.0.0.1:1/callwright"
 
 
@@ -79,8 +79,8 @@ async def test_commits_are_on_the_servers_disk_and_nothing_waits_for_long(
         names = ("synchronous_commit", "lock_timeout", "statement_timeout", "default_transaction_isolation")
         return [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names]
 
-    assert await nodes[0]._changes.run(settings) == ["on", "15s", "45s", "read committed"]
-    assert await nodes[0]._questions.run(settings) == ["on", "15s", "45s", "repeatable read"]
+    assert await nodes[0]._changes.run(settings) == ["on", "1min", "3min", "read committed"]
+    assert await nodes[0]._questions.run(settings) == ["on", "1min", "3min", "repeatable read"]
 
 
 def test_nodes_that_start_at_once_migrate_once(postgres: Postgres, tmp_path: Path) -> None:

@@ -61,6 +61,22 @@ def test_a_call_step_is_one_short_line() -> None:
     assert without_time(stream.getvalue()) == "call 1f048a84 +65••••5678 ringing"
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_call_whose_id_begins_with_eight_decimal_digits_is_found_by_them(log_format: str) -> None:
+    stream = logged(log_format)
+    watch_story("30517264-9a1b-4c2d-8e3f-0123456789ab", "+6512345678")(TraceEntry(0.0, "event.Ringing", {}))
+    said = stream.getvalue()
+    assert "30517264" in said
+    assert "+65••••5678 ringing" in said
+    assert "12345678" not in said
+
+
+def test_what_is_no_short_id_is_masked_where_a_call_is_named() -> None:
+    stream = logged("text")
+    logging.getLogger("callwright.call").info("ringing", extra={"call": "+6512345678"})
+    assert without_time(stream.getvalue()) == "call +65••••5678 ringing"
+
+
 def test_the_same_step_as_json_is_one_object() -> None:
     stream = logged("json")
     watch_story(SESSION, "+6512345678")(TraceEntry(0.0, "event.Ringing", {}))

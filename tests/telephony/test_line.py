@@ -297,7 +297,7 @@ async def test_every_leg_ends_exactly_once_whatever_happens_to_it(exchange: Exch
             loop.call_later(chance.uniform(0.0, 0.3), line.telephony.hang_up, leg)
     for leg in legs:
         await line.ending(leg)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # a second ending would be here soon
     for leg in legs:
         kinds = [type(event) for event in line.events[leg]]
         assert kinds[-1] in (HungUp, NotAnswered)

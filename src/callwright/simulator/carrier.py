@@ -18,6 +18,7 @@ from pathlib import Path
 from callwright.errors import DigestError, SdpError, SipSyntaxError, TelephonyError
 from callwright.simulator.behaviour import Behaviour, Press, behaviour_of
 from callwright.simulator.handset import Handset, Peer
+from callwright.simulator.keypad import BEAT_MS
 from callwright.simulator.pace import Pace
 from callwright.simulator.placed import Ending, PlacedCall
 from callwright.simulator.recording import Recording
@@ -68,6 +69,8 @@ class Heard:
     packets: int
     "RTP packets that the phone received"
     packets_sent: int = 0
+    missed_ms: int = 0
+    "in which the phone said nothing, because this machine was too busy to let it speak in time"
 
 
 @dataclass(slots=True)
@@ -463,7 +466,8 @@ class Carrier:
         if self._heard is not None:
             handset = phone.handset
             numbers = (recording.seconds, handset.packets_heard, handset.packets_sent)
-            self._heard(Heard(phone.session_id, phone.number, path, *numbers))
+            missed_ms = handset.beats_missed * BEAT_MS
+            self._heard(Heard(phone.session_id, phone.number, path, *numbers, missed_ms=missed_ms))
 
     def _carry(self, wishes: list[Output]) -> None:
         if self._signalling is not None:

@@ -123,6 +123,8 @@ class Handset:
         "heard by the network, not by the callee: its script's losses"
         self.packets_from_strangers = 0
         "not from the signalled address: never heard"
+        self.beats_missed = 0
+        "20 ms in which it said nothing because this machine was late"
         self.keys_unsent = 0
         "presses as telephone-events that the peer never agreed to take"
         self._clock = clock
@@ -148,6 +150,7 @@ class Handset:
         self._first_sequence = secrets.randbits(15)
         self._first_timestamp = secrets.randbits(32)
         self._first_beat: int | None = None
+        self._last_beat = 0
         self._next_report = FIRST_REPORT_BEATS
         self._frames: tuple[bytes, ...] = ()
         self._payload_type = 0
@@ -245,6 +248,9 @@ class Handset:
     def _beat(self, beat: int) -> None:
         if self._first_beat is None:
             self._first_beat = beat
+        else:
+            self.beats_missed += beat - self._last_beat - 1
+        self._last_beat = beat
         elapsed = beat - self._first_beat
         pressed = self._keypad.take(beat)
         if not pressed or pressed[-1][0] != beat:

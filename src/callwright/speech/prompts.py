@@ -208,6 +208,7 @@ class Prompts:
             voice=job.choice.voice.name,
             fallback=not job.choice.voice.exact,
             speed=job.speed,
+            key=job.key[:16],
             **({"skipped": skipped} if skipped else {}),
         )
 

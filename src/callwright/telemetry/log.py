@@ -33,6 +33,7 @@ _KEY = re.compile(r"\b(cw_|whsec_)[A-Za-z0-9_\-+/=]+|(?i:(\bBearer )[A-Za-z0-9\-
 # Seven digits or more after a plus; eight or more alone or after sip: and the like, unless they are part of a longer
 # word (a UUID, a file name, a decimal fraction).
 _NUMBER = re.compile(r"\+[0-9]{7,}|(?<![\w.\-])[0-9]{8,}(?![\w\-]|\.[0-9])")
+_SHORT_ID = re.compile(r"[0-9a-f]{8}")
 # Libraries that tell at INFO what only their own developers want to know.
 _QUIETER: Final = ("sqlalchemy", "alembic", "httpx", "asyncio", "asyncssh")
 
@@ -61,6 +62,15 @@ def _origin(record: logging.LogRecord) -> str:
     return record.name.removeprefix("callwright.")
 
 
+def _call(record: logging.LogRecord) -> str:
+    """The call that a line belongs to; empty when it belongs to none.
+
+    One short id in 43 is made of decimal digits alone. It is no telephone number, and people look for it.
+    """
+    call = str(getattr(record, "call", None) or "")
+    return call if _SHORT_ID.fullmatch(call) else clean(call)
+
+
 def _error_lines(record: logging.LogRecord) -> list[str]:
     """The traceback of a record, cleaned line by line."""
     if not record.exc_info or record.exc_info[1] is None:
@@ -84,8 +94,8 @@ class TextFormatter(logging.Formatter):
         plain = record.levelno == logging.INFO and record.name == _stories.name
         severity = "" if record.levelno == logging.INFO else f"{record.levelname.lower()} "
         origin = "" if plain else f"{clean(_origin(record))}: "
-        call = getattr(record, "call", None)
-        who = f"call {clean(str(call))} " if call else ""
+        call = _call(record)
+        who = f"call {call} " if call else ""
         line = f"{at} {severity}{origin}{who}{clean(record.getMessage())}"
         return "\n    ".join([line, *_error_lines(record)])
 
@@ -97,9 +107,9 @@ class JsonFormatter(logging.Formatter):
         """The object; `error` holds a traceback's lines."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
         line: dict[str, object] = {"at": at, "level": record.levelname.lower(), "from": clean(_origin(record))}
-        call = getattr(record, "call", None)
+        call = _call(record)
         if call:
-            line["call"] = clean(str(call))
+            line["call"] = call
         line["text"] = clean(record.getMessage())
         error = _error_lines(record)
         if error:

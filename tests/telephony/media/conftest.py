@@ -113,6 +113,16 @@ class Bench:
             assert asyncio.get_running_loop().time() < deadline, "waited in vain"
             await asyncio.sleep(0.005)
 
+    async def obeyed(self) -> None:
+        """Wait until the process has carried out all that it was told."""
+        await self.plane.open("the last")  # commands are carried out in their order
+        await self.plane.close("the last")
+
+    async def has_read(self, phone: Phone) -> None:
+        """Wait until the process has read what was just sent to a stream that speaks to `phone`."""
+        heard = len(phone.heard)
+        await self.until(lambda: len(phone.heard) > heard + 12)  # it reads after sending, four of a stream at a time
+
     def posted(self, kind: type[MediaEvent], stream_id: str | None = None) -> list[MediaEvent]:
         """The events of one kind, of one stream if it is named."""
         return [

@@ -20,6 +20,7 @@ from callwright.errors import TelephonyError
 from callwright.rtp.packet import RtpPacket
 from callwright.rtp.telephone_event import press
 from callwright.rtp.wrap import sequence_distance, timestamp_distance
+from callwright.telemetry.clock import platform_clock
 from callwright.telephony.media.events import DigitPressed, MediaGone, PlaybackFinished, RecordingFinished
 from callwright.telephony.media.stream import Direction, LocalMedia, RemoteMedia
 
@@ -69,6 +70,12 @@ class Talker:
             self.frame(local, codes[at : at + 160])
             await asyncio.sleep(max(0.0, begins + (at / 160 + 1) * 0.02 - asyncio.get_running_loop().time()))
 
+    def blurt(self, local: LocalMedia, samples: NDArray[np.int16]) -> None:
+        """Sound, all of it at once: however slow this machine is, there is no pause in it."""
+        codes = g711.encode(self.codec, samples)
+        for at in range(0, len(codes), 160):
+            self.frame(local, codes[at : at + 160])
+
     def heard(self, codec: str | None = None) -> NDArray[np.int16]:
         """Everything heard, in the order of arrival."""
         kind = KINDS[codec or self.codec]
@@ -106,7 +113,7 @@ async def test_each_hears_the_other_and_loses_nothing(bench: Bench, one: str, ot
     bench.plane.bridge("a", "b")
     sound_a, sound_b = tones.sine(440.0, 0.8), tones.sine(950.0, 0.8)
     await asyncio.gather(a.say(local_a, sound_a), b.say(local_b, sound_b))
-    await bench.until(lambda: len(a.phone.heard) > 45 and len(b.phone.heard) > 45)
+    await bench.until(lambda: len(voiced(a.phone.heard)) >= 40 and len(voiced(b.phone.heard)) >= 40)
     for listener, sound, codec in ((a, sound_b, other), (b, sound_a, one)):
         said = g711.decode(codec, g711.encode(codec, sound))
         expected = g711.encode(listener.codec, said)
@@ -136,7 +143,8 @@ async def test_the_first_words_of_whoever_was_just_picked_up_are_not_lost(bench:
 
 async def test_what_was_said_long_before_the_bridge_is_over(bench: Bench) -> None:
     a, local_a, b, _ = await pair(bench)
-    await a.say(local_a, tones.sine(440.0, 0.5))
+    a.blurt(local_a, tones.sine(440.0, 0.5))
+    await bench.has_read(a.phone)
     bench.plane.bridge("a", "b")
     while not any(packet.payload == b"\x11" * 160 for packet in b.phone.heard):  # the bridge takes its time
         a.frame(local_a, b"\x11" * 160)
@@ -147,12 +155,13 @@ async def test_what_was_said_long_before_the_bridge_is_over(bench: Bench) -> Non
 async def test_silence_of_our_own_takes_the_place_of_a_peer_that_says_nothing(bench: Bench) -> None:
     a, local_a, b, _ = await pair(bench)
     bench.plane.bridge("a", "b")
-    await a.say(local_a, tones.sine(440.0, 0.3))
+    a.blurt(local_a, tones.sine(440.0, 0.3))
+    await bench.until(lambda: len(voiced(b.phone.heard)) == 15)
     said = len(b.phone.heard)
     await bench.until(lambda: len(b.phone.heard) > said + 10)
     assert {packet.payload for packet in b.phone.heard[-8:]} == {SILENT["PCMU"]}
-    await a.say(local_a, tones.sine(440.0, 0.3))
-    await bench.until(lambda: b.phone.heard[-1].payload != SILENT["PCMU"] or len(b.phone.heard) > said + 40)
+    a.blurt(local_a, tones.sine(440.0, 0.3))
+    await bench.until(lambda: len(voiced(b.phone.heard)) == 30)
     assert contiguous(b.phone.heard)
     voices = [packet.payload != SILENT["PCMU"] for packet in b.phone.heard]
     begins = [index for index, (was, is_) in enumerate(itertools.pairwise(voices), 1) if is_ and not was]
@@ -180,12 +189,14 @@ async def test_a_third_stream_takes_the_place_of_the_second(bench: Bench) -> Non
     await bench.plane.open("c")
     bench.plane.connect("c", c.remote())
     bench.plane.bridge("a", "b")
-    await a.say(local_a, tones.sine(440.0, 0.2))
+    a.blurt(local_a, tones.sine(440.0, 0.2))
+    await bench.until(lambda: len(voiced(b.phone.heard)) == 10)
     bench.plane.bridge("a", "c")
+    await bench.obeyed()
     said = len(b.phone.heard)
-    await a.say(local_a, tones.sine(950.0, 0.4))
-    await bench.until(lambda: len(c.phone.heard) > 15 and len(b.phone.heard) > said)
-    assert find_tones(c.heard()[-3_000:])[0] == pytest.approx(950, abs=5)
+    a.blurt(local_a, tones.sine(950.0, 0.4))
+    await bench.until(lambda: len(voiced(c.phone.heard)) == 20 and len(b.phone.heard) > said + 15)
+    assert find_tones(c.heard())[0] == pytest.approx(950, abs=5)
     assert find_tones(b.heard())[0] == pytest.approx(440, abs=5)
     assert {packet.payload for packet in b.phone.heard[-5:]} == {SILENT["PCMU"]}
 
@@ -196,7 +207,7 @@ async def test_a_codec_that_changes_in_the_middle_is_followed(bench: Bench) -> N
     await a.say(local_a, tones.sine(440.0, 0.2))
     b.codec = "PCMA"
     bench.plane.connect("b", b.remote())
-    await asyncio.sleep(0.03)
+    await bench.obeyed()
     await a.say(local_a, tones.sine(440.0, 0.4))
     await bench.until(lambda: sum(packet.payload_type == 8 for packet in b.phone.heard) > 15)
     assert find_tones(b.heard("PCMA"))[0] == pytest.approx(440, abs=5)
@@ -221,12 +232,12 @@ async def test_a_peer_on_hold_is_sent_nothing(bench: Bench) -> None:
     a, local_a, b, _ = await pair(bench)
     bench.plane.bridge("a", "b")
     bench.plane.connect("b", b.remote(Direction.RECVONLY))
-    await asyncio.sleep(0.05)
+    await bench.obeyed()
     held = len(b.phone.heard)
     await a.say(local_a, tones.sine(440.0, 0.2))
     assert len(b.phone.heard) == held
     bench.plane.connect("b", b.remote())
-    await asyncio.sleep(0.03)
+    await bench.obeyed()
     await a.say(local_a, tones.sine(440.0, 0.2))
     await bench.until(lambda: len(b.phone.heard) > held + 5)
     assert contiguous(b.phone.heard)
@@ -258,17 +269,20 @@ async def test_keys_are_found_among_sounds_while_somebody_listens(bench: Bench, 
     bench.plane.connect("a", a.remote())
     await bench.until(lambda: a.phone.heard)
     await a.say(local, tones.dial_string("1", 0.08, 0.08))
+    await bench.has_read(a.phone)
     bench.plane.listen("a", wanted=True)
-    await asyncio.sleep(0.02)
+    await bench.obeyed()
+    began = platform_clock()()
     await a.say(local, tones.dial_string("55#", 0.08, 0.08))
     await bench.until(lambda: len(bench.posted(DigitPressed)) == 3)
+    took_seconds = platform_clock()() - began
     bench.plane.listen("a", wanted=False)
-    await asyncio.sleep(0.02)
+    await bench.obeyed()
     await a.say(local, tones.dial_string("9", 0.08, 0.08))
     await bench.plane.close("a")
     assert [(event.digit, event.in_band) for event in bench.posted(DigitPressed)] == [(key, True) for key in "55#"]
     first, second, _ = (event.at for event in bench.posted(DigitPressed))
-    assert 0.05 < second - first < 0.5
+    assert began - 0.1 < first <= second < began + took_seconds
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------
@@ -278,7 +292,7 @@ async def test_keys_are_found_among_sounds_while_somebody_listens(bench: Bench, 
 async def recorded(bench: Bench, path: Path) -> AsyncIterator[None]:
     """Wait for the recording's end when the block is over."""
     bench.plane.record("a", str(path))
-    await asyncio.sleep(0.02)
+    await bench.obeyed()
     yield
     await bench.until(lambda: bench.posted(RecordingFinished))
 
@@ -293,6 +307,7 @@ def stereo(path: Path) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
 async def test_a_recording_holds_both_sides_of_a_bridge(bench: Bench, tmp_path: Path) -> None:
     a, local_a, b, local_b = await pair(bench, "PCMU", "PCMA")
     path = tmp_path / "r.wav"
+    begins_at = asyncio.get_running_loop().time()
     async with recorded(bench, path):
         bench.plane.bridge("a", "b")
         await asyncio.gather(a.say(local_a, tones.sine(440.0, 1.0)), b.say(local_b, tones.sine(950.0, 1.0)))
@@ -301,7 +316,7 @@ async def test_a_recording_holds_both_sides_of_a_bridge(bench: Bench, tmp_path: 
     assert (done.stream_id, done.path, done.reason) == ("a", str(path), "")
     left, right = stereo(path)
     assert done.duration_seconds == len(left) / 8_000
-    assert 1.0 <= done.duration_seconds < 3.0
+    assert 0.9 <= done.duration_seconds <= asyncio.get_running_loop().time() - begins_at
     assert find_tones(left)[0] == pytest.approx(440, abs=2)
     assert find_tones(right)[0] == pytest.approx(950, abs=2)
     assert find_tones(left, above_db=-30.0) == find_tones(left, most=1)
@@ -325,8 +340,8 @@ async def test_a_recording_holds_prompts_and_silence_at_their_places(bench: Benc
     assert levels.rms_dbfs(right[heard_at:]) < -60  # the prompt was over before the answer began
     assert levels.rms_dbfs(left[: heard_at - 1]) < -60
     spoken = np.flatnonzero(np.abs(right) > 100)
-    assert 3_100 <= spoken[-1] - spoken[0] <= 3_300
-    await bench.plane.close("a")
+    late_frames = (await bench.plane.close("a")).gaps
+    assert 3_100 - 160 * late_frames <= spoken[-1] - spoken[0] <= 3_300
 
 
 async def test_a_full_disk_ends_the_recording_and_not_the_call(make_bench: Any, tmp_path: Path) -> None:
@@ -337,7 +352,8 @@ async def test_a_full_disk_ends_the_recording_and_not_the_call(make_bench: Any, 
     bench.plane.bridge("a", "b")
     bench.plane.record("a", str(tmp_path / "r.wav"))
     await a.say(local_a, tones.sine(440.0, 1.4))
-    assert find_tones(b.heard()[-2_000:])[0] == pytest.approx(440, abs=8)
+    await bench.until(lambda: len(voiced(b.phone.heard)) == 70)
+    assert find_tones(g711.decode("PCMU", b"".join(voiced(b.phone.heard)[-12:])))[0] == pytest.approx(440, abs=8)
     await bench.plane.close("a")
     await bench.until(lambda: bench.posted(RecordingFinished))
     [done] = bench.posted(RecordingFinished)
@@ -368,6 +384,7 @@ async def test_stopping_the_process_finishes_recordings(make_bench: Any, tmp_pat
     await pair(bench)
     path = tmp_path / "r.wav"
     bench.plane.record("a", str(path))
+    await bench.obeyed()
     await asyncio.sleep(0.2)
     await bench.plane.stop()
     left, _ = stereo(path)

@@ -171,7 +171,7 @@ async def test_only_what_the_peer_sealed_is_believed(bench: "Bench", voice: Make
     await peer.press(local, "7")
     await bench.until(lambda: bench.posted(DigitPressed, "s"))
     peer.send_report(local)
-    await asyncio.sleep(0.05)
+    await peer.is_read()
     report = await bench.plane.close("s")
     (pressed,) = bench.posted(DigitPressed, "s")
     assert isinstance(pressed, DigitPressed)
@@ -231,14 +231,11 @@ async def test_two_that_speak_differently_hear_each_other(
     sounds = tones.sine(600, 1.0), tones.sine(1500, 1.0)
     await asyncio.gather(one.is_spoken_to(), two.is_spoken_to())
     await asyncio.gather(one.say(locals_[0], sounds[0]), two.say(locals_[1], sounds[1]))
-    await asyncio.sleep(0.15)
-    await bench.plane.close("one")
-    await bench.plane.close("two")
+    await asyncio.gather(one.is_read(), two.is_read())
+    late_frames = [(await bench.plane.close(stream)).gaps for stream in ("one", "two")]
+    late_seconds = one.late_seconds + two.late_seconds + 0.02 * max(late_frames)
     for peer, hertz in ((one, 1500), (two, 600)):
-        heard = loud_part(peer.sound())
-        assert len(heard) >= 0.4 * 8000  # a busy machine leaves some out
-        assert pitch(heard[800:-800]) == pytest.approx(hertz, abs=15)
-        assert rms_dbfs(heard[800:-800]) == pytest.approx(rms_dbfs(sounds[0]), abs=2)
+        is_heard(peer.sound(), hertz, rms_dbfs(sounds[0]), late_seconds)
         shape = CODECS[peer.codec]
         assert {len(packet.payload) for packet in peer.heard} == {
             shape.frame_bytes * shape.packet_ms(peer.ptime_ms) // 20
@@ -251,6 +248,15 @@ def loud_part(sound: NDArray[np.int16]) -> NDArray[np.int16]:
     """What is not silent, without what a late machine left out."""
     loud = [at for at in range(0, len(sound) - 160, 160) if rms_dbfs(sound[at : at + 160]) > -35]
     return np.concatenate([sound[:0], *(sound[at : at + 160] for at in loud)])
+
+
+def is_heard(sound: NDArray[np.int16], hertz: float, level_dbfs: float, late_seconds: float) -> None:
+    """Most of 0.8 s or more of a tone is there, but for what a late machine left out."""
+    loud = loud_part(sound)
+    assert len(loud) >= (0.4 - late_seconds) * 8000
+    if len(loud) >= 0.3 * 8000:
+        assert pitch(loud[800:-800]) == pytest.approx(hertz, abs=15)
+        assert rms_dbfs(loud[800:-800]) == pytest.approx(level_dbfs, abs=2)
 
 
 @pytest.mark.parametrize(("codec", "other_codec"), [("PCMU", "OPUS"), ("OPUS", "PCMA"), ("G722", "PCMU")])
@@ -275,7 +281,8 @@ async def test_keys_pass_a_transcoded_bridge_at_the_far_sides_clock(
         await one.press(local, digit, clocks[codec])
         await one.say(local, tones.sine(600, 0.1))
     await bench.until(lambda: len(bench.posted(DigitPressed, "one")) == 2)
-    await asyncio.sleep(0.2)
+    sent = 2 * len(list(telephone_event.press("4", 100)))
+    await until(lambda: sum(packet.payload_type == 110 for packet in two.heard) == sent)
     events = [packet for packet in two.heard if packet.payload_type == 110]
     receiver = telephone_event.DigitReceiver(clocks[other_codec])
     heard = [receiver.receive(one.timestamp, one.payload, marker=one.marker) for one in events]
@@ -304,15 +311,12 @@ async def test_a_recording_has_both_sides_of_a_call(
     await peer.is_spoken_to()
     await peer.say(local, tones.sine(1200, 0.8))
     await bench.until(lambda: bench.posted(PlaybackFinished, "s"))
-    await asyncio.sleep(0.15)
-    await bench.plane.close("s")
+    await peer.is_read()
+    late_seconds = peer.late_seconds + 0.02 * (await bench.plane.close("s")).gaps
     await bench.until(lambda: bench.posted(RecordingFinished, "s"))
     left, right = channels(path)
     for sound, hertz in ((left, 1200), (right, 500)):
-        loud = loud_part(sound)
-        assert len(loud) >= 0.4 * 8000
-        assert pitch(loud[800:-800]) == pytest.approx(hertz, abs=15)
-        assert rms_dbfs(loud[800:-800]) == pytest.approx(rms_dbfs(tones.sine(500, 0.5)), abs=2)
+        is_heard(sound, hertz, rms_dbfs(tones.sine(500, 0.5)), late_seconds)
 
 
 def channels(path: Path) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
@@ -358,6 +362,7 @@ async def test_a_symmetric_peer_is_found_where_it_speaks_and_nobody_else_after_i
     before = len(signalled.heard)
     late.sequence = 200
     await late.say(local, tones.sine(900, 0.1))
+    await real.is_read()
     bench.plane.connect("s", signalled.remote(symmetric=True, event_payload_type=None))  # the same place again
     bench.plane.play("s", "p", tone, 1)
     await bench.until(lambda: bench.posted(PlaybackFinished, "s"))
@@ -374,7 +379,7 @@ async def test_without_it_only_the_place_that_was_signalled_is_heard(bench: "Ben
     local = await bench.plane.open("s")
     bench.plane.connect("s", signalled.remote())
     await real.say(local, tones.sine(900, 0.1))
-    await bench.until(lambda: len(signalled.heard) > 5)
+    await signalled.is_read()
     report = await bench.plane.close("s")
     assert report.packets_received == 0
     assert real.heard == []
@@ -390,7 +395,7 @@ async def test_rtcp_shares_the_port_when_that_was_agreed_upon(
     await bench.until(lambda: len(peer.heard) > 2)
     await peer.say(local, tones.sine(900, 0.06))
     peer.send_report(local, port=local.port)
-    await asyncio.sleep(0.05)
+    await peer.is_read()
     report = await bench.plane.close("s")
     await bench.until(lambda: peer.reports)
     assert (report.packets_received, report.malformed, report.unauthentic, report.refused) == (3, 0, 0, 0)
@@ -426,7 +431,7 @@ async def test_two_phones_speak_over_ipv6(
     plane.bridge("one", "two")
     await two.is_spoken_to()
     await one.say(local, tones.sine(1300, 0.6))
-    await asyncio.sleep(0.15)
+    await two.is_read()
     reports = [await plane.close(stream) for stream in ("one", "two", "three")]
     assert pitch(loud_part(two.sound())[800:]) == pytest.approx(1300, abs=15)
     assert all(peer.reports for peer in (one, two, three))

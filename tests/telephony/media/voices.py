@@ -22,6 +22,8 @@ PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9, "OPUS": 107}
 EVENTS = 101
 SAMPLE_RATE = 8_000
 PATIENCE_SECONDS = 60.0
+LATE_SECONDS = 0.1
+"""Jitter that any phone must live with."""
 
 
 class Voice:
@@ -35,6 +37,8 @@ class Voice:
         self.heard: list[RtpPacket] = []
         self.reports: list[tuple[rtcp.RtcpPacket, ...]] = []
         self.unopened = 0
+        self.late_seconds = 0.0
+        "by how much a packet left late at most, when this machine was busy"
         self.sequence, self.timestamp, self.ssrc = 65_500, 2**32 - 9_000, 77
         self._srtp = srtp
         self._sealer = None if srtp is None else Sealer(srtp.suite, srtp.receiving)
@@ -116,6 +120,11 @@ class Voice:
             self.timestamp = (self.timestamp + shape.ticks(payload)) & 0xFFFF_FFFF
         return made
 
+    async def is_read(self) -> None:
+        """What was just sent has been read: the plane reads after sending, four packets of a stream at a time."""
+        count = len(self.heard)
+        await until(lambda: len(self.heard) >= count + 12)
+
     async def is_spoken_to(self) -> None:
         """Two more packets have come: whatever the plane was told before is done by now."""
         count = len(self.heard)
@@ -128,6 +137,8 @@ class Voice:
         began = loop.time()
         for number, one in enumerate(self.packets(sound)):
             await asyncio.sleep(max(0.0, began + number * step - loop.time()))
+            late_seconds = loop.time() - began - number * step
+            self.late_seconds = max(self.late_seconds, late_seconds if late_seconds > LATE_SECONDS else 0.0)
             if number not in lost:
                 self.send(local, one)
 

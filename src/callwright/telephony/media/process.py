@@ -106,15 +106,19 @@ class MediaProcess:
             if not self._readers:
                 self._pacer.resume(now)
             elif now >= self._pacer.due_at:
-                self._pacer.tick(now)
-                self._receive(now)
-                self._send_reports(now)
-                self._note_silence(now)
+                self._tick(now)
             self._obey(now)
             self._flush()
         for call in self._calls.values():
             call.close(monotonic())
         self._recordings.stop(LAST_WRITES_SECONDS)
+
+    def _tick(self, now: float) -> None:
+        """Send what is due, then take what arrived."""
+        self._pacer.tick(now)
+        self._receive(now)
+        self._send_reports(now)
+        self._note_silence(now)
 
     def _wait_seconds(self) -> float | None:
         """How long nothing is to be done unless the parent speaks; None is for ever, with nobody to send to."""
