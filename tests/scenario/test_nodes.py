@@ -127,9 +127,14 @@ async def test_a_session_is_looked_up_and_ended_from_any_node(cluster: Cluster, 
         assert answer.status_code == 409
 
 
-async def frames_seen(platform: "Platform", customer: "Customer", session_id: str, until: str) -> list[str]:
-    """The kinds of what happens in a session, as one node tells them, until one comes; all of them without it."""
-    kinds = []
+async def frames_seen(
+    platform: "Platform", customer: "Customer", session_id: str, until: str, kinds: list[str] | None = None
+) -> list[str]:
+    """The kinds of what happens in a session, as one node tells them, until one comes; all of them without it.
+
+    `kinds` grows as they come.
+    """
+    kinds = [] if kinds is None else kinds
     async with customer.http.stream("GET", at(platform, customer, f"/sessions/{session_id}/events")) as answer:
         assert answer.status_code == 200
         async for line in answer.aiter_lines():
@@ -148,8 +153,11 @@ async def test_a_live_session_is_followed_from_any_node_even_when_its_own_dies(
         session_id = await customer.say(USUAL, LONG_TEXT)
         kinds = await frames_seen(second, customer, session_id, "event.PlaybackStarted")
         assert kinds[0] == "session.accepted"
-        following = asyncio.create_task(frames_seen(second, customer, session_id, ""))
-        await asyncio.sleep(0.5)  # it has what happened so far
+        seen: list[str] = []
+        following = asyncio.create_task(frames_seen(second, customer, session_id, "", seen))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while "event.PlaybackStarted" not in seen:  # noqa: ASYNC110 - a list tells nobody
+                await asyncio.sleep(0.05)
         first.program.signal(signal.SIGKILL)
         kinds = await following
         assert kinds.count("session.accepted") == 1

@@ -221,6 +221,7 @@ async def test_figures_keys_and_recordings_of_a_sieved_stream_are_right(bench: B
         sent += 1
     await bench.until(lambda: bench.posted(DigitPressed))
     assert [event.digit for event in bench.posted(DigitPressed)] == ["5"]
+    await bench.has_read(phone)
     report = await bench.plane.close("s")
     assert (report.packets_received, report.packets_lost, report.refused) == (sent, 8, 0)
     assert report.mos is not None
