@@ -21,6 +21,7 @@ VOICE: Final = "en-IE-EmilyNeural"
 READY_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 15.0
 """For one answer; callwright promises all of them in less."""
+MOST_TRIES: Final = 10
 LIVE: Final = "IN_PROGRESS"
 RTP_PORTS: Final = 800
 
@@ -63,8 +64,13 @@ class Served:
         return await ask(self.http, method, f"/api/v1/subaccounts/{ACCOUNT}{path}", body, key)
 
     async def must(self, method: str, path: str, body: object = None) -> Any:
-        """The answer's body; Trouble unless it is a 200."""
+        """The answer's body; Trouble unless it is a 200. A machine that is too busy is asked again."""
         answer = await self.ask(method, path, body)
+        for _ in range(MOST_TRIES):
+            if answer.status != 503:
+                break
+            await asyncio.sleep(float(answer.headers.get("retry-after", "1")))
+            answer = await self.ask(method, path, body)
         if answer.status != 200:
             raise Trouble(f"{method} {path}: HTTP {answer.status} {answer.body}")
         return answer.body

@@ -40,6 +40,8 @@ RECEIVERS = {
 }
 LOST_SHARE = 0.3
 """Of the batches that were on their way when the database went away: those that it had committed."""
+LATE_SECONDS = 3.0
+"""The longest until a process learns that it had committed what it answered otherwise; others may see it meanwhile."""
 MEMORY = Path("/dev/shm")  # noqa: S108  a folder that is memory; another is used where there is none
 
 # Written by the database itself whenever a terminal record is written, whoever does it and however.
@@ -215,7 +217,8 @@ class VirtualQueue:
         away_until = self._weather.away_until(self._world.now)
         if away_until is not None and self._weather.loses_answers and self._chance.random() < LOST_SHARE:
             self._run(self._connection, batch)
-            self._world.at(away_until, self._take_back, [request for request in batch if request.error is None])
+            known_at = away_until + self._chance.uniform(0, LATE_SECONDS)
+            self._world.at(known_at, self._take_back, [request for request in batch if request.error is None])
         if away_until is not None:
             failure: BaseException | None = StorageUnavailable("the database is away")
         else:

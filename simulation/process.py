@@ -59,6 +59,7 @@ class Wrongs:
     records: Callable[[Store], Records] = lambda store: store
     outbox: Callable[[Store], Outbox] = lambda store: store
     lines: Callable[[Telephony], Lines] = lambda telephony: telephony
+    answers: Callable[[Store], Store] = lambda store: store
 
 
 RIGHT = Wrongs()
@@ -362,7 +363,7 @@ class Process:
         if taken_up:
             around.world.tell(self.name, f"took up {taken_up} sessions")
         membership.serve(board)
-        self._desk = Desk(board, store, policies, clock, self._new_uuid, lambda: board.draining)
+        self._desk = Desk(board, around.wrongs.answers(store), policies, clock, self._new_uuid, lambda: board.draining)
         self.ready = True
         around.world.tell(self.name, "is ready")
 

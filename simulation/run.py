@@ -2,10 +2,11 @@
 
 import functools
 import logging
+import random
 import re
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from simulation.loop import ProcessLoop
 from simulation.media import Airwaves
 from simulation.network import Address, Network
 from simulation.phones import Phones
-from simulation.plan import Caller, Kill, Post, draw
+from simulation.plan import Caller, Kill, Plan, Post, draw
 from simulation.process import RIGHT, Process, Surroundings, Wrongs, payload_of
 from simulation.receivers import Receivers, Taken
 from simulation.story import Story
@@ -41,6 +42,14 @@ TAIL_SECONDS = 12 * 86_400.0
 LONG_LOOK_SECONDS = 86_400.0
 CALL_ID = re.compile(rb"\r\n(?:Call-ID|i): *([^\r\n]+)", re.IGNORECASE)
 FIRST_TO = re.compile(rb"\r\n(?:To|t): *([^\r\n]+)", re.IGNORECASE)
+
+
+Bend = Callable[[Plan, random.Random], None]
+"""Changes a plan, with chance of its own."""
+
+
+def as_drawn(_plan: Plan, _chance: random.Random) -> None:
+    """No change."""
 
 
 @dataclass(slots=True)
@@ -80,9 +89,12 @@ class Slot:
 class Simulation:
     """The parties of one simulation, and what is done to them."""
 
-    def __init__(self, seed: int, disk: Disk, wrongs: Wrongs = RIGHT, *, story: bool = False) -> None:
+    def __init__(
+        self, seed: int, disk: Disk, wrongs: Wrongs = RIGHT, *, story: bool = False, bend: Bend = as_drawn
+    ) -> None:
         self.world = world = World(str(seed), Story(story))
         self.plan = plan = draw(world.lots("plan"))
+        bend(plan, world.lots("bend"))
         self.violations: list[str] = []
         self.kills = 0
         disk.fresh()
@@ -111,7 +123,7 @@ class Simulation:
             self._receivers,
             self.fault,
             self._moment,
-            plan.nodes > 1,
+            plan.nodes > 1 or plan.loses_answers,
             plan.speech_fails,
             wrongs,
         )
@@ -427,6 +439,6 @@ def _word(data: bytes) -> str:
     return words[1].decode() if words[0] == b"SIP/2.0" else words[0].decode()
 
 
-def simulate(seed: int, disk: Disk, wrongs: Wrongs = RIGHT, *, story: bool = False) -> Outcome:
-    """Run one seed."""
-    return Simulation(seed, disk, wrongs, story=story).run()
+def simulate(seed: int, disk: Disk, wrongs: Wrongs = RIGHT, *, story: bool = False, bend: Bend = as_drawn) -> Outcome:
+    """Run one seed; `bend` changes its plan, for what chance hits too seldom."""
+    return Simulation(seed, disk, wrongs, story=story, bend=bend).run()

@@ -82,6 +82,8 @@ async def _kept(exchange: Exchange, claim: Claim) -> Reply | None:
         return None
     if kept.digest != claim.digest:
         raise ContractError(422, 422, "Idempotency-Key was used for another request")
+    if not await exchange.platform.store.give_again(kept):  # its request was refused, and is undone by now
+        return None
     return Reply(kept.status, kept.body, headers=_REPLAYED)
 
 

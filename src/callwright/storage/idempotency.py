@@ -3,13 +3,16 @@
 An answer is written in the transaction that does what it says was done, or not at all. So there is no time in between
 that a crash could hit: after it, the request either was carried out and is answered, or may be made as if for the
 first time. Refusals are not kept: they did nothing, and what was wrong may be put right under the same key.
+
+An answer whose commit became known too late is taken back with what it tells of, unless somebody was given it
+meanwhile, by this node or another: who gives it writes so first, and of the two only one finds the row as it must be.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, Insert, bindparam, delete, select, tuple_
+from sqlalchemy import Connection, Insert, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callwright.errors import KeyTaken
@@ -34,6 +37,8 @@ class KeptAnswer:
     body: bytes = field(repr=False)
     made_id: str
     "of the session or job that the request made"
+    is_given_again: bool = False
+    "it is known to be noted that another try of the request was given it"
 
 
 Keep = Callable[[str], KeptAnswer]
@@ -47,7 +52,7 @@ def _keep_answer(query: Upsert) -> Insert:
         query.values(state="DONE")
         .on_conflict_do_update(
             index_elements=[idempotency.c.sub_account_id, idempotency.c.key],
-            set_={name: query.excluded[name] for name in _written},
+            set_={name: query.excluded[name] for name in _written} | {"given_again_at": None},
             where=idempotency.c.created_at <= bindparam("kept_since"),
         )
         .execution_options(preserve_rowcount=True)
@@ -63,16 +68,24 @@ FIND_ANSWER = select(
     idempotency.c.status,
     idempotency.c.body,
     idempotency.c.session_id,
+    idempotency.c.given_again_at,
 ).where(
     idempotency.c.sub_account_id == bindparam("this_sub_account_id"),
     idempotency.c.key == bindparam("this_key"),
     idempotency.c.created_at > bindparam("kept_since"),
 )
-TAKE_BACK = delete(idempotency).where(
+_this = (
     idempotency.c.sub_account_id == bindparam("this_sub_account_id"),
     idempotency.c.key == bindparam("this_key"),
     idempotency.c.session_id == bindparam("made_id"),
 )
+GIVE_AGAIN = (
+    update(idempotency)
+    .where(*_this)
+    .values(given_again_at=func.coalesce(idempotency.c.given_again_at, bindparam("now")))
+)
+WAS_GIVEN_AGAIN = select(idempotency.c.given_again_at).where(*_this).with_for_update()
+TAKE_BACK = delete(idempotency).where(*_this)
 _old = (
     select(idempotency.c.sub_account_id, idempotency.c.key)
     .where(idempotency.c.created_at <= bindparam("kept_since"))
@@ -103,13 +116,25 @@ def find(connection: Connection, sub_account_id: str, key: str, now: float) -> K
     row = connection.execute(FIND_ANSWER, values).first()
     if row is None or row.status is None:
         return None
-    return KeptAnswer(sub_account_id, key, row.digest, row.status, row.body, row.session_id)
+    given = row.given_again_at is not None
+    return KeptAnswer(sub_account_id, key, row.digest, row.status, row.body, row.session_id, given)
 
 
-def take_back(connection: Connection, answer: KeptAnswer) -> None:
-    """Remove an answer that nobody got."""
-    values = {"this_sub_account_id": answer.sub_account_id, "this_key": answer.key, "made_id": answer.made_id}
-    connection.execute(TAKE_BACK, values)
+def give_again(connection: Connection, answer: KeptAnswer, at: float) -> bool:
+    """Note that an answer is about to be given again; False when it has been taken back."""
+    return connection.execute(GIVE_AGAIN, {**_place(answer), "now": at}).rowcount == 1
+
+
+def take_back(connection: Connection, answer: KeptAnswer) -> bool:
+    """Remove an answer that nobody got; False when somebody did, and it stays."""
+    if connection.execute(WAS_GIVEN_AGAIN, _place(answer)).scalar_one_or_none() is not None:
+        return False
+    connection.execute(TAKE_BACK, _place(answer))
+    return True
+
+
+def _place(answer: KeptAnswer) -> dict[str, str]:
+    return {"this_sub_account_id": answer.sub_account_id, "this_key": answer.key, "made_id": answer.made_id}
 
 
 def forget_old(connection: Connection, now: float) -> int:

@@ -30,19 +30,15 @@ from callwright.storage import claims, sessions
 from callwright.storage.records import SessionState, StoredSession
 from callwright.storage.schema import OPEN_SESSION, nodes
 from callwright.storage.schema import sessions as session_rows
+from callwright.storage.wakes import ANYBODY, wake
 
 LIVE: Final = "LIVE"
 DRAINING: Final = "DRAINING"
 GONE: Final = "GONE"
-CHANNEL: Final = "callwright"
-"""Where nodes wake each other (PostgreSQL's NOTIFY)."""
 FORGOTTEN_AFTER_SECONDS: Final = 86_400.0
 """How long the row of a node is kept that is gone and has nothing left to take over."""
-ANYBODY: Final = ""
-"""A wake-up for every node."""
 
 DATABASE_NOW: Select[float] = select(literal_column("CAST(extract(epoch FROM clock_timestamp()) AS double precision)"))
-NOTIFY = select(func.pg_notify(CHANNEL, bindparam("payload")))
 
 _this = nodes.c.node_id == bindparam("this_node_id")
 INSERT_NODE = insert(nodes)
@@ -232,9 +228,3 @@ def owner_of(connection: Connection, session_id: str) -> Owner | None:
     """Who carries an open session out; None when nobody does at the moment, or it is over."""
     row = connection.execute(OWNER, {"this_session_id": session_id}).first()
     return None if row is None else Owner(*row)
-
-
-def wake(connection: Connection, node_id: str) -> None:
-    """Have a node look around as soon as this is committed; with ANYBODY, all of them."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(NOTIFY, {"payload": node_id})

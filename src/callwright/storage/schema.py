@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_REVISION: Final = "0003"
+SCHEMA_REVISION: Final = "0004"
 
 metadata = MetaData(
     naming_convention={
@@ -361,13 +361,12 @@ idempotency = Table(
     Column("sub_account_id", String(64), ForeignKey("sub_accounts.sub_account_id"), nullable=False),
     Column("key", String(255), nullable=False),
     Column("digest", String(64), nullable=False),  # SHA-256 of method, path and body, hexadecimal
-    Column("state", String(8), nullable=False),
-    Column("node_id", String(36)),  # who is at it
+    Column("state", String(8), nullable=False),  # always DONE: nothing is written before there is an answer
     Column("status", Integer),
-    Column("headers", Text),  # JSON
     Column("body", LargeBinary),
     Column("session_id", String(36)),  # that the request made
     Column("created_at", Double, nullable=False),
+    Column("given_again_at", Double),  # first to another try of the request: from then on it is not taken back
     CheckConstraint("state IN ('RUNNING', 'DONE')", name="state"),
     CheckConstraint("(state = 'DONE') = (status IS NOT NULL)", name="status"),
     PrimaryKeyConstraint("sub_account_id", "key"),

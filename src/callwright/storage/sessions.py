@@ -49,6 +49,7 @@ from callwright.storage.schema import (
     sessions,
     traces,
 )
+from callwright.storage.wakes import ANYBODY, wake
 from callwright.telemetry.trace import Trace
 
 MOST_RECENT: Final = 1_000
@@ -123,6 +124,7 @@ TAKE_BACK = tuple(
     delete(table).where(table.c.session_id == bindparam("this_session_id"))
     for table in (deliveries, dial_intents, session_destinations, sessions)  # who refers goes first
 )
+RELEASE = update(sessions).where(sessions.c.session_id == bindparam("this_session_id")).values(node_id=None)
 SESSIONS = select(
     sessions.c.session_id,
     sessions.c.sub_account_id,
@@ -236,14 +238,18 @@ def accept_incoming(
 def take_back(connection: Connection, session_id: str, kept: KeptAnswer | None = None, *, node_id: str) -> None:
     """Remove a session that nobody was told of: who asked for it was refused before it was known to be written.
 
-    It stays when another node than `node_id` has it: that one carries it out.
+    It stays when another node than `node_id` has it: that one carries it out. It stays, too, when another try of the
+    request was given its answer meanwhile: then any node may carry it out, as nobody has begun to.
     """
-    if connection.execute(STATE_TO_KEEP, {"this_session_id": session_id, "this_node_id": node_id}).first() is None:
+    session = {"this_session_id": session_id}
+    if connection.execute(STATE_TO_KEEP, {**session, "this_node_id": node_id}).first() is None:
         return
-    if kept is not None:
-        idempotency.take_back(connection, kept)
+    if kept is not None and not idempotency.take_back(connection, kept):
+        connection.execute(RELEASE, session)
+        wake(connection, ANYBODY)
+        return
     for query in TAKE_BACK:
-        connection.execute(query, {"this_session_id": session_id})
+        connection.execute(query, session)
 
 
 def intend_to_dial(connection: Connection, intent: DialIntent, *, node_id: str) -> None:

@@ -13,6 +13,16 @@ class IdempotencyStore(Access):
         now = self._clock()
         return await self._ask(lambda connection: idempotency.find(connection, sub_account_id, key, now))
 
+    async def give_again(self, answer: KeptAnswer) -> bool:
+        """Before an answer that was found is given again: from now on what it tells of is not taken back.
+
+        False when it was taken back since it was found: the request may be made as if for the first time.
+        """
+        if answer.is_given_again:
+            return True
+        now = self._clock()
+        return await self._change(lambda connection: idempotency.give_again(connection, answer, now))
+
     async def forget_old_answers(self) -> int:
         """Take answers away that are kept no longer; how many, at most 1,000 at a time."""
         now = self._clock()

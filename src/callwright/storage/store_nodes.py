@@ -13,6 +13,7 @@ from callwright.storage import nodes
 from callwright.storage.access import Access
 from callwright.storage.nodes import Owner
 from callwright.storage.records import StoredSession
+from callwright.storage.wakes import CHANNEL
 
 if TYPE_CHECKING:
     from callwright.storage.listener import Listener
@@ -107,7 +108,7 @@ class NodeStore(Access):
         if self.is_shared and self._listener is None:
             from callwright.storage.listener import Listener  # here: psycopg is 6 MB that SQLite does without
 
-            self._listener = Listener(self._database.write, nodes.CHANNEL, on_wake)
+            self._listener = Listener(self._database.write, CHANNEL, on_wake)
 
     async def stop_listening(self) -> None:
         """No more; may be called twice."""
