@@ -8,7 +8,7 @@ from callwright.errors import SipSyntaxError
 from callwright.sip.digest import Challenge, Credentials
 from callwright.sip.memo import SEQUENCE_GAP, Memo, decode_memos, encode_memos
 from callwright.sip.message import Request
-from callwright.sip.outputs import CallEnded, CallFailed
+from callwright.sip.outputs import CallEnded, CallFailed, OrphanAnswered
 from callwright.sip.profile import AgentProfile
 
 if TYPE_CHECKING:
@@ -104,6 +104,28 @@ def test_a_200_that_crosses_the_cancel_gets_ack_and_bye(bench: "Bench", heir: "B
     assert heir.lines == ["ACK"]
     heir.respond(bye, 200, headers=())
     heir.only(CallFailed)
+
+
+def test_nothing_is_acknowledged_before_the_dialog_is_kept(bench: "Bench", make_bench: "MakeBench") -> None:
+    """A callee that has its ACK is silent: who ends between ACK and BYE must leave behind what names the dialog."""
+    first = make_bench(AgentProfile("192.0.2.1", 5060, may_call=everybody, hold_acks=True))
+    invite = bench.invite()
+    first.do(first.agent.end_orphan, "orphan", memo_of(bench))
+    cancel = first.request()
+    first.respond(invite, 200, sdp=first.answer)
+    assert first.only(OrphanAnswered).call_id == "orphan"
+    kept = first.agent.memo("orphan")
+    assert kept is not None
+    first.respond(invite, 200, sdp=first.answer)
+    first.respond(cancel, 481, headers=())
+    assert (first.lines, first.told) == ([], [])  # nothing yet, and it is not over
+    first.do(first.agent.hang_up_orphan, "orphan")
+    assert first.lines == ["ACK", "BYE"]
+    second = make_bench(AgentProfile("192.0.2.1", 5060, may_call=everybody, hold_acks=True))
+    second.do(second.agent.end_orphan, "orphan", decode_memos(encode_memos([kept]))[0])
+    assert second.lines == ["ACK", "BYE"]
+    for name in ("From", "To", "Call-ID"):
+        assert header(second.request(), name) == header(first.request(), name)
 
 
 def test_the_bye_comes_behind_whatever_was_asked_in_the_dialog_before(bench: "Bench", heir: "Bench") -> None:

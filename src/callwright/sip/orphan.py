@@ -19,9 +19,9 @@ from callwright.sip.authorizer import Authorizer
 from callwright.sip.call import Call, CallState, failure
 from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Arrival, Envelope, read_envelope
-from callwright.sip.memo import SEQUENCE_GAP, Memo, branch_of
+from callwright.sip.memo import SEQUENCE_GAP, Memo, branch_of, memo_of_dialog
 from callwright.sip.message import Headers, Request, Response
-from callwright.sip.outputs import Address, CallEnded, CallFailed, Transmit
+from callwright.sip.outputs import Address, CallEnded, CallFailed, OrphanAnswered, Transmit
 from callwright.sip.responses import answer_address
 from callwright.sip.streams import StreamAddress, address_on, transport_of
 from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer, cancel_for
@@ -97,7 +97,7 @@ class AnsweredOrphan(Call):
 class UnansweredOrphan(Call):
     """A call that we placed and did not hear answered: CANCEL, and ACK and BYE whatever comes."""
 
-    __slots__ = ("_acks", "_cancels", "_memo", "_numbers", "_tags")
+    __slots__ = ("_acks", "_cancels", "_held", "_memo", "_numbers", "_tags")
 
     def __init__(
         self, layer: TransactionLayer, name: str, memo: Memo, forget: Forget, authorizer: Authorizer, invites: int
@@ -108,6 +108,8 @@ class UnansweredOrphan(Call):
         self._cancels: set[ClientTransaction] = set()
         self._tags: set[str] = set()
         self._acks: dict[str, bytes] = {}
+        self._held: dict[str, tuple[Dialog, int]] = {}
+        "the peer's tag → dialog and CSeq number of a 200 that is not acknowledged yet"
         self._numbers = range(memo.invite, memo.invite + invites)
 
     def begin(self, now: float) -> None:
@@ -140,7 +142,7 @@ class UnansweredOrphan(Call):
             self._cancels.discard(transaction)
             if status < 300 and envelope.to_tag and len(self._tags) < MOST_TAGS:
                 self._tags.add(envelope.to_tag)
-            elif not self._cancels and not self._tags:
+            elif not self._cancels and not self._tags and not self._held:
                 self._over(now)  # nobody there knows of an INVITE that is not answered
         elif self._authorized(now, transaction, response, envelope) is None:
             self._over(now)
@@ -148,7 +150,7 @@ class UnansweredOrphan(Call):
     def failed(self, now: float, transaction: ClientTransaction, status: int, reason: str) -> None:
         """No answer: to the INVITE it may come to another address, to the rest it means that nobody is there."""
         self._cancels.discard(transaction)
-        if transaction.request.method != "INVITE" and not self._cancels:
+        if transaction.request.method != "INVITE" and not self._cancels and not self._held:
             self.finish(now, failure(self.name, status, reason))
 
     def took_too_long(self, now: float) -> None:
@@ -172,12 +174,32 @@ class UnansweredOrphan(Call):
         if tag in self._acks:
             self._layer.out.append(Transmit(self._acks[tag], dialog.destination, self.name))
             return
-        if len(self._acks) >= MOST_TAGS:
+        if tag in self._held or len(self._acks) + len(self._held) >= MOST_TAGS:
             return
-        ack = dialog.request("ACK", sequence=envelope.cseq.number)
-        self._acks[tag] = self._layer.send_once(ack, dialog.destination, self.name)
+        self._held[tag] = (dialog, envelope.cseq.number)
         self._tags.discard(tag)
-        self._bye_in(now, dialog)
+        if self._layer.profile.hold_acks:
+            self._layer.out.append(OrphanAnswered(self.name))
+        else:
+            self.release(now)
+
+    def memo(self) -> Memo | None:
+        """What ends the call now: the dialog of the latest 200 that waits for `release`."""
+        for dialog, number in reversed(self._held.values()):
+            return memo_of_dialog(dialog, invite=number, inbound=False, answered=True)
+        return None
+
+    def release(self, now: float) -> None:
+        """Acknowledge what was answered, and hang it up.
+
+        The ACK must not leave before the dialog is kept: a callee that has it no longer says its tag, and whoever
+        comes after a process that ended between ACK and BYE could not name the dialog.
+        """
+        held, self._held = self._held, {}
+        for tag, (dialog, number) in held.items():
+            ack = dialog.request("ACK", sequence=number)
+            self._acks[tag] = self._layer.send_once(ack, dialog.destination, self.name)
+            self._bye_in(now, dialog)
 
     def _bye_in(self, now: float, dialog: Dialog) -> None:
         bye = dialog.request("BYE", extra=self._extra(("Reason", REASON)))

@@ -88,6 +88,13 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class OrphanAnswered:
+    """With `hold_acks`: a call of another process is answered already; `hang_up_orphan` follows once `memo` is kept."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """An answered call is over, and its BYE was answered (or given up on)."""
 
@@ -167,6 +174,7 @@ Output = (
     | CallConfirmed
     | CallFailed
     | CallEnded
+    | OrphanAnswered
     | IncomingCall
     | ChangeOffered
     | ChangeConfirmed

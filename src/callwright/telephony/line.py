@@ -230,7 +230,7 @@ class Telephony:
         trunking = self._trunking
         self._resolver = Resolver(udp.family, self._clock, ground.names, ground.chance)
         trunking.use(self._resolver)
-        self._orphans = orphans = Orphans(self._exchange, trunking.find, self._resolver.resolve)
+        self._orphans = orphans = Orphans(self._exchange, trunking.find, self._resolver.resolve, self._keep)
         gate = Gate(lambda host: trunking.admits(host) or host in orphans.hosts, others_per_second=OTHERS_PER_SECOND)
         exchange = self._exchange
         exchange.reach = Reach(

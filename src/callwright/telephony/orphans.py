@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from callwright.errors import CallwrightError, SipSyntaxError, TelephonyError
 from callwright.sip.digest import Credentials
 from callwright.sip.memo import Memo, decode_memos, encode_memos
-from callwright.sip.outputs import Address, CallEnded, CallFailed, Output
+from callwright.sip.outputs import Address, CallEnded, CallFailed, OrphanAnswered, Output
 from callwright.sip.streams import StreamAddress, place_text, transport_of
 from callwright.telemetry.trace import Trace
 from callwright.telephony.exchange import Exchange
@@ -100,6 +101,19 @@ class Memos:
         self._exchange.carry(self._exchange.agent.release_ack(leg.sip_call_id))
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """A call that is being ended."""
+
+    leg_id: str
+    memos: list[Memo]
+    "all of its leg"
+    index: int
+    "of its own among them"
+    trace: Trace
+    settled: asyncio.Future[str]
+
+
 class Orphans:
     """Ends calls of processes that are gone."""
 
@@ -108,30 +122,34 @@ class Orphans:
         exchange: Exchange,
         find: Callable[[str], Trunk | None],
         resolve: Callable[[Trunk], Awaitable[Iterable[Address]]],
+        keep: Keep | None,
     ) -> None:
         self._exchange = exchange
         self._find = find
         self._resolve = resolve
-        self._open: dict[str, asyncio.Future[str]] = {}
+        self._keep = keep
+        self._open: dict[str, _Ending] = {}
         self.hosts: set[str] = set()
         "where orphans are, whose answers must be let in even if their trunk is configured no longer"
 
     async def end(self, leg_id: str, trunk: str, text: str, trace: Trace) -> None:
         """End what a leg's memos tell of; returns when the far end confirmed it, or is not heard for a while."""
         try:
-            memos = decode_memos(text)
+            memos = [*decode_memos(text)]
         except SipSyntaxError as error:
             log.error("leg %s cannot be ended: %s", leg_id, error)  # noqa: TRY400  the text says all of it
             trace.add(self._exchange.clock(), "telephony.orphan_unreadable", leg_id=leg_id, reason=str(error))
             return
-        ends = [self._end_one(f"orphan;{leg_id};{n}", leg_id, trunk, memo, trace) for n, memo in enumerate(memos)]
-        await asyncio.gather(*ends)
+        loop = asyncio.get_running_loop()
+        endings = [_Ending(leg_id, memos, index, trace, loop.create_future()) for index in range(len(memos))]
+        await asyncio.gather(*[self._end_one(ending, trunk) for ending in endings])
 
-    async def _end_one(self, name: str, leg_id: str, trunk_name: str, memo: Memo, trace: Trace) -> None:
+    async def _end_one(self, ending: _Ending, trunk_name: str) -> None:
         exchange, trunk = self._exchange, self._find(trunk_name)
-        settled: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        leg_id, trace = ending.leg_id, ending.trace
+        name = f"orphan;{leg_id};{ending.index}"
         try:
-            memo = await self._placed(memo, trunk)
+            memo = await self._placed(ending.memos[ending.index], trunk)
             self.hosts.add(memo.host)
             credentials = Credentials(trunk.username, trunk.password) if trunk is not None and trunk.username else None
             invites = 3 if credentials is not None else 2  # one for a challenge, one for a longer session interval
@@ -145,11 +163,11 @@ class Orphans:
         said = "BYE" if memo.answered else "503" if memo.inbound else "CANCEL"
         place = place_text(memo.place)
         trace.add(exchange.clock(), "telephony.orphan", leg_id=leg_id, said=said, to=place, sip_call_id=memo.call_id)
-        self._open[name] = settled
+        self._open[name] = ending
         exchange.carry(wishes)
         try:
             async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
-                outcome = await settled
+                outcome = await ending.settled
         except TimeoutError:
             outcome = f"{place} did not confirm within {SETTLED_WITHIN_SECONDS:g} s; it is told again for a while"
         finally:
@@ -170,7 +188,23 @@ class Orphans:
 
     def told(self, output: Output) -> None:
         """News of a call that is no leg."""
-        if isinstance(output, CallEnded | CallFailed):
-            settled = self._open.get(output.call_id)
-            if settled is not None and not settled.done():
-                settled.set_result(output.reason or "over")
+        if isinstance(output, OrphanAnswered):
+            self._exchange.run(self._keep_and_hang_up(output.call_id))
+        elif isinstance(output, CallEnded | CallFailed):
+            ending = self._open.get(output.call_id)
+            if ending is not None and not ending.settled.done():
+                ending.settled.set_result(output.reason or "over")
+
+    async def _keep_and_hang_up(self, name: str) -> None:
+        exchange, ending, memo = self._exchange, self._open.get(name), self._exchange.agent.memo(name)
+        if self._keep is not None and ending is not None and memo is not None:
+            ending.memos[ending.index] = memo
+            leg_id, trace = ending.leg_id, ending.trace
+            try:
+                async with asyncio.timeout(KEPT_WITHIN_SECONDS):
+                    await self._keep(leg_id, encode_memos(ending.memos))
+            except TimeoutError:
+                trace.add(exchange.clock(), "telephony.memo_late", leg_id=leg_id)
+            except CallwrightError as error:
+                trace.add(exchange.clock(), "telephony.memo_lost", leg_id=leg_id, reason=str(error))
+        exchange.carry(exchange.agent.hang_up_orphan(exchange.clock(), name))
