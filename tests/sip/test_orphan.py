@@ -8,7 +8,7 @@ from callwright.errors import SipSyntaxError
 from callwright.sip.digest import Challenge, Credentials
 from callwright.sip.memo import SEQUENCE_GAP, Memo, decode_memos, encode_memos
 from callwright.sip.message import Request
-from callwright.sip.outputs import CallEnded, CallFailed, OrphanAnswered
+from callwright.sip.outputs import CallEnded, CallFailed, UnwantedAnswer
 from callwright.sip.profile import AgentProfile
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ def test_nothing_is_acknowledged_before_the_dialog_is_kept(bench: "Bench", make_
     first.do(first.agent.end_orphan, "orphan", memo_of(bench))
     cancel = first.request()
     first.respond(invite, 200, sdp=first.answer)
-    assert first.only(OrphanAnswered).call_id == "orphan"
+    assert first.only(UnwantedAnswer).call_id == "orphan"
     kept = first.agent.memo("orphan")
     assert kept is not None
     first.respond(invite, 200, sdp=first.answer)
     first.respond(cancel, 481, headers=())
     assert (first.lines, first.told) == ([], [])  # nothing yet, and it is not over
-    first.do(first.agent.hang_up_orphan, "orphan")
+    first.do(first.agent.release_ack, "orphan")
     assert first.lines == ["ACK", "BYE"]
     second = make_bench(AgentProfile("192.0.2.1", 5060, may_call=everybody, hold_acks=True))
     second.do(second.agent.end_orphan, "orphan", decode_memos(encode_memos([kept]))[0])
@@ -264,19 +264,43 @@ def test_an_ack_that_is_held_back_leaves_when_it_is_released(make_bench: "MakeBe
     assert holding.told
     holding.respond(invite, 200, sdp=holding.answer)
     assert holding.sent == []
-    holding.take(holding.agent.release_ack(holding.call))
+    holding.do(holding.agent.release_ack, holding.call)
     assert holding.lines == ["ACK"]
     holding.respond(invite, 200, sdp=holding.answer)
     assert holding.lines == ["ACK"]
-    holding.take(holding.agent.release_ack(holding.call))
+    holding.do(holding.agent.release_ack, holding.call)
     assert holding.sent == []
 
 
-def test_an_ack_that_is_held_back_leaves_before_the_bye(make_bench: "MakeBench") -> None:
+def test_the_bye_waits_for_an_ack_that_is_held_back(make_bench: "MakeBench") -> None:
     holding = make_bench(AgentProfile("192.0.2.1", 5060, hold_acks=True))
     holding.respond(holding.invite(), 200, sdp=holding.answer)
     holding.do(holding.agent.hang_up, holding.call)
+    assert holding.sent == []
+    holding.only(UnwantedAnswer)
+    holding.do(holding.agent.hang_up, holding.call)
+    assert (holding.sent, holding.told) == ([], [])
+    holding.do(holding.agent.release_ack, holding.call)
     assert holding.lines == ["ACK", "BYE"]
+    holding.respond(holding.request(), 200, headers=())
+    holding.only(CallEnded)
+
+
+def test_an_answer_that_crosses_our_cancel_is_kept_before_it_is_acknowledged(make_bench: "MakeBench") -> None:
+    holding = make_bench(AgentProfile("192.0.2.1", 5060, hold_acks=True))
+    invite = holding.invite()
+    holding.respond(invite, 180)
+    holding.do(holding.agent.hang_up, holding.call)
+    holding.respond(invite, 200, sdp=holding.answer)
+    assert holding.sent == []
+    holding.only(UnwantedAnswer)
+    assert memo_of(holding).answered
+    holding.respond(invite, 200, sdp=holding.answer)
+    assert (holding.sent, holding.told) == ([], [])
+    holding.do(holding.agent.release_ack, holding.call)
+    assert holding.lines == ["ACK", "BYE"]
+    holding.respond(holding.request(), 200, headers=())
+    assert holding.only(CallFailed).status == 487
 
 
 # --- calls to us -----------------------------------------------------------------------------------------------------

@@ -122,11 +122,11 @@ class UserAgent:
         call = self._calls.get(call_id)
         return call.memo() if isinstance(call, CallOut | CallIn | UnansweredOrphan) else None
 
-    def release_ack(self, call_id: str) -> list[Output]:
-        """With `hold_acks`: acknowledge the 200 of a call that we placed."""
+    def release_ack(self, now: float, call_id: str) -> list[Output]:
+        """With `hold_acks`: acknowledge the 200 of a call that we placed, and hang up if nobody wants it."""
         call = self._calls.get(call_id)
-        if isinstance(call, CallOut):
-            call.release_ack()
+        if isinstance(call, CallOut | UnansweredOrphan):
+            call.release_ack(now)
         return self._taken()
 
     def end_orphan(
@@ -150,13 +150,6 @@ class UserAgent:
             call = UnansweredOrphan(self._layer, name, memo, self._forget, authorizer, invites)
         self._remember(call)
         call.begin(now)
-        return self._taken()
-
-    def hang_up_orphan(self, now: float, name: str) -> list[Output]:
-        """After `OrphanAnswered`: ACK and BYE."""
-        call = self._calls.get(name)
-        if isinstance(call, UnansweredOrphan):
-            call.release(now)
         return self._taken()
 
     def ring(self, now: float, call_id: str, status: int = 180, sdp: bytes | None = None) -> list[Output]:

@@ -24,7 +24,16 @@ from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Envelope, session_description
 from callwright.sip.memo import Memo, branch_of, memo_of_dialog, memo_of_invite
 from callwright.sip.message import Headers, Request, Response
-from callwright.sip.outputs import Address, CallAnswered, CallEnded, CallFailed, CallProceeding, CallRinging, Transmit
+from callwright.sip.outputs import (
+    Address,
+    CallAnswered,
+    CallEnded,
+    CallFailed,
+    CallProceeding,
+    CallRinging,
+    Transmit,
+    UnwantedAnswer,
+)
 from callwright.sip.reliable import rseq_of
 from callwright.sip.session_timer import least_seconds, read_session_expires, request_headers, timer_of_answer
 from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer, cancel_for
@@ -56,6 +65,7 @@ class CallOut(Call):
         "_next_hop",
         "_proceeding",
         "_too_late",
+        "_wanted_bye",
     )
 
     def __init__(
@@ -78,6 +88,7 @@ class CallOut(Call):
         self._cancel_reason: str | None = None
         self._too_late = False  # a 200 crossed our CANCEL
         self._held: tuple[ClientTransaction, Dialog] | None = None  # the 200 whose ACK waits for `release_ack`
+        self._wanted_bye: tuple[str | None, str] | None = None  # reasons of the BYE that waits for that ACK
 
     def invite(
         self,
@@ -266,12 +277,16 @@ class CallOut(Call):
             self._forks.clear()
             self._layer.out.append(CallAnswered(self.name, sdp))
             return
-        self._acknowledge(transaction, dialog)
         # Too late: "the UAC core [...] may need to terminate dialogs with a BYE".
         if self.state is CallState.SETUP:  # it is over when the BYE was heard: until then a phone is up
             self._too_late, self.dialog, self.state = True, dialog, CallState.RUNNING
+            if self._layer.profile.hold_acks:
+                self._held = (transaction, dialog)
+            else:
+                self._acknowledge(transaction, dialog)
             self.send_bye(now, self._cancel_reason, "")
         else:
+            self._acknowledge(transaction, dialog)
             bye = dialog.request("BYE", extra=(("User-Agent", self._layer.profile.name),))
             self._layer.request(now, bye, dialog.destination, self)
 
@@ -296,16 +311,22 @@ class CallOut(Call):
         """A call that was answered too late was answered to nobody above."""
         super().finish(now, failure(self.name, 487) if self._too_late else news)
 
-    def release_ack(self) -> None:
-        """The ACK that was held back may leave, if it is not out already."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._acknowledge(*held)
+    def release_ack(self, now: float) -> None:
+        """The ACK that was held back may leave, and the BYE that waits for it."""
+        if self._held is None:
+            return
+        held, self._held = self._held, None
+        self._acknowledge(*held)
+        if self._wanted_bye is not None:
+            super().send_bye(now, *self._wanted_bye)
 
     def send_bye(self, now: float, reason: str | None, end_reason: str) -> None:
-        """BYE, and the ACK before it."""
-        self.release_ack()
-        super().send_bye(now, reason, end_reason)
+        """BYE, after an ACK that is held back: whoever comes after us could not name the dialog without the memo."""
+        if self._held is None:
+            super().send_bye(now, reason, end_reason)
+        elif self._wanted_bye is None:
+            self._wanted_bye = (reason, end_reason)
+            self._layer.out.append(UnwantedAnswer(self.name))
 
     def _acknowledge(self, transaction: ClientTransaction, dialog: Dialog) -> None:
         if len(self._acks) >= 2 * self._layer.profile.most_forks:

@@ -21,7 +21,7 @@ from callwright.sip.dialog import MAX_FORWARDS, Dialog, dialog_of_client
 from callwright.sip.envelope import Arrival, Envelope, read_envelope
 from callwright.sip.memo import SEQUENCE_GAP, Memo, branch_of, memo_of_dialog
 from callwright.sip.message import Headers, Request, Response
-from callwright.sip.outputs import Address, CallEnded, CallFailed, OrphanAnswered, Transmit
+from callwright.sip.outputs import Address, CallEnded, CallFailed, Transmit, UnwantedAnswer
 from callwright.sip.responses import answer_address
 from callwright.sip.streams import StreamAddress, address_on, transport_of
 from callwright.sip.transactions.layer import ClientTransaction, ServerTransaction, TransactionLayer, cancel_for
@@ -179,17 +179,17 @@ class UnansweredOrphan(Call):
         self._held[tag] = (dialog, envelope.cseq.number)
         self._tags.discard(tag)
         if self._layer.profile.hold_acks:
-            self._layer.out.append(OrphanAnswered(self.name))
+            self._layer.out.append(UnwantedAnswer(self.name))
         else:
-            self.release(now)
+            self.release_ack(now)
 
     def memo(self) -> Memo | None:
-        """What ends the call now: the dialog of the latest 200 that waits for `release`."""
+        """What ends the call now: the dialog of the latest 200 that waits for `release_ack`."""
         for dialog, number in reversed(self._held.values()):
             return memo_of_dialog(dialog, invite=number, inbound=False, answered=True)
         return None
 
-    def release(self, now: float) -> None:
+    def release_ack(self, now: float) -> None:
         """Acknowledge what was answered, and hang it up.
 
         The ACK must not leave before the dialog is kept: a callee that has it no longer says its tag, and whoever

@@ -88,8 +88,11 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class OrphanAnswered:
-    """With `hold_acks`: a call of another process is answered already; `hang_up_orphan` follows once `memo` is kept."""
+class UnwantedAnswer:
+    """With `hold_acks`: a call was answered that is to be hung up, ours or an orphan.
+
+    `release_ack` acknowledges it and hangs it up; it is to be said once `memo` is kept.
+    """
 
     call_id: str
 
@@ -174,7 +177,7 @@ Output = (
     | CallConfirmed
     | CallFailed
     | CallEnded
-    | OrphanAnswered
+    | UnwantedAnswer
     | IncomingCall
     | ChangeOffered
     | ChangeConfirmed

@@ -439,6 +439,9 @@ class Telephony:
         if leg is None:
             self._orphans.told(output)
             return
+        if isinstance(output, outputs.UnwantedAnswer):
+            self._exchange.picked_up(leg)
+            return
         if leg.stage is Stage.ENDING:
             return
         match output:

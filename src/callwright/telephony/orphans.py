@@ -18,7 +18,7 @@ import msgspec
 from callwright.errors import CallwrightError, SipSyntaxError, TelephonyError
 from callwright.sip.digest import Credentials
 from callwright.sip.memo import Memo, decode_memos, encode_memos
-from callwright.sip.outputs import Address, CallEnded, CallFailed, OrphanAnswered, Output
+from callwright.sip.outputs import Address, CallEnded, CallFailed, Output, UnwantedAnswer
 from callwright.sip.streams import StreamAddress, place_text, transport_of
 from callwright.telemetry.trace import Trace
 from callwright.telephony.exchange import Exchange
@@ -53,7 +53,7 @@ class Memos:
             self._exchange.run(self._write(leg))
 
     def answered(self, leg: Leg) -> None:
-        """The callee picked up: written down, then acknowledged."""
+        """The callee picked up: written down, then acknowledged (and hung up, when nobody wants it any more)."""
         self._is_news(leg)
         self._exchange.run(self._write_and_acknowledge(leg))
 
@@ -98,7 +98,7 @@ class Memos:
         except TimeoutError:
             leg.trace.add(self._exchange.clock(), "telephony.memo_late", leg_id=leg.leg_id)
             self._write_later(leg)
-        self._exchange.carry(self._exchange.agent.release_ack(leg.sip_call_id))
+        self._exchange.carry(self._exchange.agent.release_ack(self._exchange.clock(), leg.sip_call_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Orphans:
 
     def told(self, output: Output) -> None:
         """News of a call that is no leg."""
-        if isinstance(output, OrphanAnswered):
+        if isinstance(output, UnwantedAnswer):
             self._exchange.run(self._keep_and_hang_up(output.call_id))
         elif isinstance(output, CallEnded | CallFailed):
             ending = self._open.get(output.call_id)
@@ -207,4 +207,4 @@ class Orphans:
                 trace.add(exchange.clock(), "telephony.memo_late", leg_id=leg_id)
             except CallwrightError as error:
                 trace.add(exchange.clock(), "telephony.memo_lost", leg_id=leg_id, reason=str(error))
-        exchange.carry(exchange.agent.hang_up_orphan(exchange.clock(), name))
+        exchange.carry(exchange.agent.release_ack(exchange.clock(), name))
