@@ -1,7 +1,9 @@
 """Whoever is being answered waits for the database once, however many things it asks: what is left counts."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -120,7 +122,7 @@ def test_a_task_that_shares_the_wait_is_refused_with_it() -> None:
 
         async with held() as queue:
             with time_left.within(loop.time() + 1.0):
-                sharing = time_left.shared(ask())
+                sharing = time_left.shared(ask)
                 await loop.skip(0.9)
                 assert await outcome(sharing) == "waits"
                 await loop.skip(0.2)
@@ -161,3 +163,20 @@ def test_what_the_client_took_does_not_count() -> None:
         time_left.prolong(3.0)  # nobody waits: nothing happens
 
     tell(story)
+
+
+async def test_who_is_thrown_away_half_way_is_thrown_away_quietly() -> None:
+    """As when a process is killed in the simulation: the coroutine is closed outside the context of its task."""
+
+    async def ask() -> None:
+        with time_left.within(asyncio.get_running_loop().time() + 60.0):
+            begun.set()
+            await asyncio.sleep(60.0)
+
+    begun = asyncio.Event()
+    asking = asyncio.create_task(ask())
+    await begun.wait()
+    coroutine = asking.get_coro()
+    assert coroutine is not None
+    coroutine.close()
+    asking.cancel()

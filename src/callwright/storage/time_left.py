@@ -6,7 +6,7 @@ holds for that task alone: what a request sets going beside itself (a session, a
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,12 +30,18 @@ _wait: ContextVar[_Wait | None] = ContextVar("callwright_time_left", default=Non
 
 @contextmanager
 def within(until: float) -> Iterator[None]:
-    """What this task asks of the database meanwhile is answered or refused by then, on the loop's clock."""
-    token = _wait.set(_Wait(asyncio.current_task(), until))
+    """What this task asks of the database meanwhile is answered or refused by then, on the loop's clock.
+
+    Once for a task at a time. What was set going meanwhile carries the wait in its context for as long as it runs, so
+    the wait lets go of the task here; it is not taken out of the context, which is another one when a task that nobody
+    waits for any more is thrown away.
+    """
+    wait = _Wait(asyncio.current_task(), until)
+    _wait.set(wait)
     try:
         yield
     finally:
-        _wait.reset(token)
+        wait.task = None
 
 
 def until() -> float:
@@ -51,13 +57,13 @@ def prolong(seconds: float) -> None:
         wait.until += seconds
 
 
-def shared(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+def shared(work: Callable[[], Coroutine[Any, Any, T]]) -> "asyncio.Task[T]":
     """A task for `work` that may wait for as long as this one."""
     until_then = until()
 
     async def run() -> T:
         with within(until_then):
-            return await work
+            return await work()
 
     return asyncio.create_task(run())
 

@@ -112,7 +112,7 @@ class Switchboard:
         if len(self._live) >= self._limits.most_live_sessions:
             raise BusyError(f"{self._limits.most_live_sessions} sessions are under way, which is the most allowed")
         # A client that goes away while we write must not leave a session that is durable but never begun.
-        return await asyncio.shield(time_left.shared(self._accept(sub_account_id, callflow, keep)))
+        return await asyncio.shield(time_left.shared(lambda: self._accept(sub_account_id, callflow, keep)))
 
     async def _accept(self, sub_account_id: str, callflow: Callflow, keep: Keep | None) -> str:
         session_id, at = self._new_id(), self._rooms.clock()
