@@ -1,9 +1,7 @@
 """Whoever is being answered waits for the database once, however many things it asks: what is left counts."""
 
 import asyncio
-import gc
 import threading
-import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
