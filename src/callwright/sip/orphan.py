@@ -7,7 +7,7 @@
 * One that was answered gets its ACK, which may never have left, and BYE.
 * One that came to us gets 503, because nothing says whether it was answered; a caller that does not acknowledge that
   was answered, and gets BYE.
-* A 200 to an INVITE that nobody here knows of gets ACK and BYE too: it names the whole dialog.
+* A 200 to an INVITE that nobody here knows of gets BYE and ACK too: it names the whole dialog.
 """
 
 from collections.abc import Callable
@@ -63,10 +63,16 @@ class AnsweredOrphan(Call):
         self.state = CallState.RUNNING
 
     def begin(self, now: float) -> None:
-        """Say that it is over."""
-        if self._invite_number:
+        """Say that it is over.
+
+        A dialog that nobody wrote down is hung up before it is acknowledged ("the caller's UA MAY send a BYE for either
+        confirmed or early dialogs", RFC 3261 §15): if we end between the two, the callee repeats its 200.
+        """
+        if self._invite_number and self._tells:
             self.acknowledge()
         self.send_bye(now, REASON, "ended by another process")
+        if self._invite_number and not self._tells:
+            self.acknowledge()
 
     def acknowledge(self) -> None:
         """The ACK, again for each repetition of the 200."""
