@@ -18,6 +18,7 @@ from callwright.sip.outputs import Address, Output
 from callwright.sip.profile import AgentProfile
 from callwright.telemetry.clock import platform_clock
 from callwright.telephony.line import TelephonySettings
+from callwright.telephony.media.process import SILENCE_CHECK_SECONDS
 from callwright.telephony.signalling import Signalling, bind_sip, sip_token
 from callwright.telephony.trunk import Trunk
 
@@ -100,10 +101,11 @@ class OddCallee:
 
 
 @asynccontextmanager
-async def line_to(callee: OddCallee) -> AsyncIterator[LoopbackLine]:
+async def line_to(callee: OddCallee, **settings_of_line: float) -> AsyncIterator[LoopbackLine]:
     async with AsyncExitStack() as cleanup:
         cleanup.callback(callee.close)
-        settings = TelephonySettings(HOST, 0, unused_ports(4, HOST), (Trunk("odd", *callee.address),))
+        trunks = (Trunk("odd", *callee.address),)
+        settings = TelephonySettings(HOST, 0, unused_ports(4, HOST), trunks, **settings_of_line)  # type: ignore[arg-type]  # the names are theirs
         line = LoopbackLine(settings, platform_clock())
         await line.telephony.start()
         cleanup.push_async_callback(line.telephony.stop)
@@ -187,3 +189,38 @@ async def test_a_key_pressed_on_the_phone_arrives_once() -> None:
         assert end.by is HungUpBy.THEM
         assert end.reason == 'Q.850;cause=16;text="bye"'
         assert [type(event) for event in line.events[leg]].count(DigitPressed) == 1
+
+
+# --- peers that are gone ----------------------------------------------------------------------------------------------
+
+
+async def test_a_peer_that_is_gone_is_noticed_by_its_silence() -> None:
+    callee = OddCallee()
+    async with line_to(callee, silence_seconds=0.3, probe_seconds=0.4, stop_limit_seconds=0.2) as line:
+        leg = line.dial("+6512345678")
+        await line.until(leg, Answered)
+        await callee.until(lambda output: isinstance(output, outputs.CallConfirmed))
+        callee.signalling.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+            mute.bind(callee.address)  # it is there, so nobody says "unreachable", and it says nothing
+            end = await line.until(leg, HungUp)
+            assert end.by is HungUpBy.NETWORK
+            assert line.ladder(leg)[-1] == "→ BYE"  # whose answer is not waited for
+
+
+async def test_a_peer_that_only_listens_is_asked_and_stays() -> None:
+    callee = OddCallee()
+    async with line_to(callee, silence_seconds=0.3, probe_seconds=5.0) as line:
+        leg = line.dial("+6512345678")
+        await line.until(leg, Answered)
+        async with asyncio.timeout(60):
+            while line.ladder(leg).count("← 200 OPTIONS") < 2:  # noqa: ASYNC110 - nobody is told of an answer that is good
+                await asyncio.sleep(0.01)
+        assert line.telephony.legs == 1
+        line.telephony.hang_up(leg)
+        assert (await line.until(leg, HungUp)).by is HungUpBy.US
+
+
+def test_a_peer_that_is_gone_is_noticed_within_thirty_seconds() -> None:
+    usual = TelephonySettings(HOST, 0, range(2), ())
+    assert usual.silence_seconds + SILENCE_CHECK_SECONDS + usual.probe_seconds <= 30.0

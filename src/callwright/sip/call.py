@@ -167,7 +167,10 @@ class Call:
             self._layer.out.append(Transmit(transaction.data, transaction.destination, self.name))
         if self._probe_until is not None and now >= self._probe_until:
             self._probe_until = None
-            self.send_bye(now, 'SIP;cause=408;text="no sign of life"', "the peer is gone: neither sound nor signalling")
+            reason = "the peer is gone: neither sound nor signalling"
+            self.send_bye(now, 'SIP;cause=408;text="no sign of life"', reason)
+            # Nobody waits another 64*T1 for the answer of somebody who is gone; the BYE is repeated all the same.
+            self.finish(now, CallEnded(self.name, by_peer=False, reason=reason))
         if self.timer is not None and self.state is CallState.RUNNING and now >= self.timer.deadline:
             self._session_due(now, self.timer)
         if self.until is not None and now >= self.until:
@@ -228,7 +231,7 @@ class Call:
         self._layer.request(now, request, self.dialog.destination, self)
 
     def probe(self, now: float, limit_seconds: float) -> None:
-        """Ask the peer of a running call for a sign of life (OPTIONS); without one in time the call ends with BYE."""
+        """Ask the peer of a running call for a sign of life (OPTIONS); without one in time it is over, with BYE."""
         if self.dialog is None or self.state is not CallState.RUNNING or self._probe_until is not None:
             return
         self._probe_until = now + limit_seconds
